@@ -1,0 +1,160 @@
+//! Vectors of f32 over three instruction sets, behind one small trait.
+//!
+//! A kernel is written once, generic over [`Simd`], as a struct that implements [`Kernel`]; [`Isa::run`] calls it inside a
+//! function compiled for the chosen instruction set. Everything between must be `#[inline(always)]`, or it would be
+//! compiled without those instructions. A `Simd` value is a token: it exists only where the processor has the path, which
+//! is what makes the arithmetic methods safe to call.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use portable::Portable;
+
+use super::Isa;
+
+/// Arithmetic on [`Simd::LANES`] f32 at a time.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// f32 in a vector.
+    const LANES: usize;
+    /// The vector.
+    type V: Copy;
+
+    /// `x` in every lane.
+    fn splat(self, x: f32) -> Self::V;
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where the path has a fused multiply-add, twice on the portable one.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger; `b` where either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller; `b` where either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Square root.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// To the nearest integer, halves to even. Of numbers below 2^31.
+    fn round(self, a: Self::V) -> Self::V;
+    /// `2^n` for integral `n` in -126..=127.
+    fn exp2_int(self, n: Self::V) -> Self::V;
+    /// `x` where `a < b`, else `y`.
+    fn select_lt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// The lanes added in a fixed tree.
+    fn sum(self, a: Self::V) -> f32;
+
+    /// Reads a vector.
+    /// # Safety
+    /// `from` is valid for reading [`Simd::LANES`] f32; any alignment.
+    unsafe fn load(self, from: *const f32) -> Self::V;
+    /// Writes a vector.
+    /// # Safety
+    /// `to` is valid for writing [`Simd::LANES`] f32; any alignment.
+    unsafe fn store(self, to: *mut f32, a: Self::V);
+    /// Reads the first `n` lanes, `n <= LANES`; the others are 0. Touches nothing beyond them.
+    /// # Safety
+    /// `from` is valid for reading `n` f32.
+    unsafe fn load_partial(self, from: *const f32, n: usize) -> Self::V;
+    /// Writes the first `n` lanes, `n <= LANES`. Touches nothing beyond them.
+    /// # Safety
+    /// `to` is valid for writing `n` f32.
+    unsafe fn store_partial(self, to: *mut f32, a: Self::V, n: usize);
+
+    /// 0 in every lane.
+    #[inline(always)]
+    fn zero(self) -> Self::V {
+        self.splat(0.0)
+    }
+
+    /// e^x to 2 ulp (Cody-Waite reduction, degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]); 0 below -87.3, clamped above 88.3.
+    #[inline(always)]
+    fn exp(self, x: Self::V) -> Self::V {
+        let clamped = self.min(self.splat(88.0), self.max(self.splat(-87.3), x));
+        let n = self.round(self.mul(clamped, self.splat(std::f32::consts::LOG2_E)));
+        let r = self.fma(n, self.splat(-0.693_359_4), clamped);
+        let r = self.fma(n, self.splat(2.121_944_4e-4), r);
+        let mut p = self.splat(1.398_2e-3);
+        for c in [8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5, 1.0, 1.0] {
+            p = self.fma(p, r, self.splat(c));
+        }
+        let y = self.mul(p, self.exp2_int(n));
+        self.select_lt(x, self.splat(-87.3), self.zero(), y)
+    }
+}
+
+/// Work that is compiled once for every instruction set.
+pub trait Kernel {
+    /// What it answers.
+    type Out;
+    /// Does it. Mark `#[inline(always)]`, and everything it calls.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+impl Isa {
+    /// Runs `kernel` compiled for this path (or the best one the processor has, should that be less).
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        #[cfg(target_arch = "x86_64")]
+        match self.min(Isa::best()) {
+            // SAFETY: `Isa::best` detected the features.
+            Isa::Avx512 => return unsafe { avx512::run(kernel) },
+            // SAFETY: as above.
+            Isa::Avx2 => return unsafe { avx2::run(kernel) },
+            Isa::Portable => {}
+        }
+        kernel.run(Portable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Lanes<'a>(&'a [f32]);
+    impl Kernel for Lanes<'_> {
+        type Out = (Vec<f32>, Vec<f32>, f32);
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Out {
+            let (mut exps, mut rounds) = (vec![0.0; self.0.len()], vec![0.0; self.0.len()]);
+            let mut total = s.zero();
+            for at in (0..self.0.len()).step_by(S::LANES) {
+                let n = S::LANES.min(self.0.len() - at);
+                // SAFETY: n elements from `at` on are inside all three slices.
+                unsafe {
+                    let x = s.load_partial(self.0.as_ptr().add(at), n);
+                    total = s.add(total, x);
+                    s.store_partial(exps.as_mut_ptr().add(at), s.exp(x), n);
+                    s.store_partial(rounds.as_mut_ptr().add(at), s.round(x), n);
+                }
+            }
+            (exps, rounds, s.sum(total))
+        }
+    }
+
+    #[test]
+    fn every_path_agrees_with_f64() {
+        let xs: Vec<f32> = (0..4001).map(|i| (i as f32 - 2000.0) * 0.043_7).collect();
+        for isa in Isa::available() {
+            let (exps, rounds, total) = isa.run(Lanes(&xs));
+            for ((&x, &e), &r) in xs.iter().zip(&exps).zip(&rounds) {
+                let want = f64::from(x).exp();
+                let ulp = f64::from(f32::EPSILON) * want;
+                let exact_zero = x < -87.3 && e == 0.0;
+                assert!(exact_zero || (f64::from(e) - want).abs() <= 2.0 * ulp, "{isa:?}: exp({x}) = {e}, {want}");
+                assert_eq!(r, x.round_ties_even(), "{isa:?}: round({x})");
+            }
+            let sum: f64 = xs.iter().map(|&x| f64::from(x)).sum();
+            assert!((f64::from(total) - sum).abs() < 0.1, "{isa:?}: {total} {sum}");
+        }
+    }
+}

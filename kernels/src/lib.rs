@@ -1,0 +1,35 @@
+//! Arithmetic on raw buffers. Knows nothing of tensors or gradients.
+//!
+//! One folder or file an op family: its entry points take a [`Device`], the parameters, and [`View`]s; beside each stands
+//! its scratch size (`*_scratch`, bytes), its [`Cost`], and a plain `reference` in the order of the definition, generic
+//! over [`Real`]: in f64 it is the oracle of the tests and the f64 path of the engine.
+//!
+//! Promises every family keeps: results do not depend on the number of threads, and row `i` of a batch does not depend on
+//! the rest of the batch, bit for bit on one instruction-set path.
+
+pub mod cost;
+pub mod cpu;
+pub mod dtype;
+pub mod error;
+pub mod layout;
+pub mod nest;
+pub mod view;
+
+pub use cost::Cost;
+pub use cpu::CpuContext;
+pub use dtype::{DType, Element, Real};
+pub use error::KernelError;
+pub use layout::{Dims, Layout};
+pub use view::{View, ViewMut};
+
+use std::sync::Arc;
+
+/// Where an op runs.
+#[derive(Clone)]
+pub enum Device {
+    /// The processor: a team of threads and an instruction-set path.
+    Cpu(Arc<CpuContext>),
+}
+
+/// What an entry point returns.
+pub type Result<T = ()> = std::result::Result<T, KernelError>;
