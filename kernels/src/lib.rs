@@ -15,6 +15,9 @@ pub mod layout;
 pub mod nest;
 pub mod view;
 
+#[cfg(test)]
+mod testing;
+
 pub use cost::Cost;
 pub use cpu::CpuContext;
 pub use dtype::{DType, Element, Real};
