@@ -13,6 +13,7 @@ pub mod dtype;
 pub mod error;
 pub mod layout;
 pub mod nest;
+pub mod random;
 pub mod view;
 
 #[cfg(test)]
