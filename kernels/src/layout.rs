@@ -152,6 +152,20 @@ impl Layout {
             })
     }
 
+    /// Whether no two indices reach the same element, as far as strides in nested order show: what may be written.
+    pub fn is_injective(&self) -> bool {
+        let mut axes: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
+        let axes = &mut axes[..self.rank()];
+        axes.sort_by_key(|&axis| self.strides[axis]);
+        let mut reach = 0;
+        self.count() == 0
+            || axes.iter().filter(|&&axis| self.shape[axis] > 1).all(|&axis| {
+                let apart = self.strides[axis] > reach;
+                reach += (self.shape[axis] - 1) * self.strides[axis];
+                apart
+            })
+    }
+
     /// Whether `[.., C, H, W]` is dense and stored as `[.., H, W, C]`.
     pub fn is_channels_last(&self) -> bool {
         let dense = Layout::channels_last(self.shape);
@@ -233,6 +247,14 @@ mod tests {
         assert_eq!(&*layout.strides, [60, 1, 15, 3]);
         assert!(layout.is_dense() && layout.is_channels_last() && !layout.is_contiguous());
         assert_eq!(layout.end(), 120);
+    }
+
+    #[test]
+    fn a_repeated_element_may_not_be_written() {
+        let row = Layout::contiguous(dims(&[4]));
+        assert!(row.is_injective() && !row.broadcast(dims(&[3, 4])).unwrap().is_injective());
+        let gaps = Layout { shape: dims(&[2, 3]), strides: dims(&[2, 10]), offset: 0 };
+        assert!(gaps.is_injective() && !Layout { strides: dims(&[2, 2]), ..gaps }.is_injective());
     }
 
     #[test]

@@ -7,11 +7,13 @@
 //! Promises every family keeps: results do not depend on the number of threads, and row `i` of a batch does not depend on
 //! the rest of the batch, bit for bit on one instruction-set path.
 
+pub mod conv;
 pub mod cost;
 pub mod cpu;
 pub mod dtype;
 pub mod error;
 pub mod layout;
+pub mod matmul;
 pub mod nest;
 pub mod random;
 pub mod view;

@@ -62,6 +62,19 @@ impl<const N: usize> Nest<N> {
         self.sizes[..self.depth - 1].iter().product()
     }
 
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.sizes[..self.depth].iter().product()
+    }
+
+    /// Where each operand's element `index` lies, counted in the order of the loops.
+    pub fn element(&self, index: usize) -> [usize; N] {
+        let (length, strides) = self.row();
+        let mut at = self.start(index / length);
+        (0..N).for_each(|operand| at[operand] += index % length * strides[operand]);
+        at
+    }
+
     /// Where each operand's row `index` starts, in elements.
     pub fn start(&self, index: usize) -> [usize; N] {
         let (mut rest, mut at) = (index, self.offsets);
@@ -99,6 +112,7 @@ mod tests {
         let nest = Nest::new([&image, &bias]);
         assert_eq!((nest.rows(), nest.row()), (40, (3, [1, 1])));
         assert_eq!(nest.start(7), [21, 0]);
+        assert_eq!((nest.count(), nest.element(23)), (120, [23, 2]));
     }
 
     #[test]

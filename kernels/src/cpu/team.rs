@@ -91,6 +91,21 @@ impl Team {
         }
     }
 
+    /// Like [`Team::run`], for work that needs room of its own: calls `body(slot, item)` once for every `item < items`, and
+    /// no two calls that run at the same time share a `slot < threads`.
+    pub fn run_with_slots(&self, items: usize, body: impl Fn(usize, usize) + Sync) {
+        let next = AtomicUsize::new(0);
+        self.run(self.threads().min(items), |slot| {
+            loop {
+                let item = next.fetch_add(1, Relaxed);
+                if item >= items {
+                    break;
+                }
+                body(slot, item);
+            }
+        });
+    }
+
     fn open(&self, region: &Region<'_>) {
         let pointer = std::ptr::from_ref(region).cast_mut().cast::<Region<'static>>();
         self.shared.region.store(pointer, SeqCst);
@@ -235,6 +250,19 @@ mod tests {
                 assert!(counts.iter().all(|count| count.load(Relaxed) == 1), "{threads} threads, {chunks} chunks");
             }
         }
+    }
+
+    #[test]
+    fn slots_are_held_by_one_thread_at_a_time() {
+        let team = Team::new(3);
+        let held: Vec<AtomicBool> = (0..3).map(|_| AtomicBool::new(false)).collect();
+        let total = AtomicUsize::new(0);
+        team.run_with_slots(100, |slot, item| {
+            assert!(!held[slot].swap(true, SeqCst));
+            total.fetch_add(item, Relaxed);
+            held[slot].store(false, SeqCst);
+        });
+        assert_eq!(total.load(Relaxed), 4950);
     }
 
     #[test]
