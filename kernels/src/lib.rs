@@ -15,6 +15,7 @@ pub mod error;
 pub mod layout;
 pub mod matmul;
 pub mod nest;
+pub mod optim;
 pub mod random;
 pub mod view;
 

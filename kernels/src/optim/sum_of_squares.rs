@@ -1,0 +1,68 @@
+//! The sum of squares of a tensor: the global norm of a gradient is the root of the sum of these.
+
+use crate::cpu::team::Parts;
+use crate::cpu::{CpuContext, Kernel, Simd};
+use crate::dtype::with_real;
+use crate::{Cost, DType, Device, KernelError, Real, Result, View, ViewMut};
+
+const OP: &str = "sum_of_squares";
+
+/// Pieces that are summed apart, at most, and the least elements of one. Both fixed, so that the order of the sum
+/// depends on the number of elements alone.
+const PIECES: usize = 64;
+const LEAST: usize = 1 << 12;
+const LANES: usize = 32;
+
+/// `y = sum of x^2`. `x` is dense, f32 or f64, and summed in f64 in storage order; `y` has one element, f32 or f64.
+pub fn sum_of_squares(d: &Device, x: View, mut y: ViewMut) -> Result {
+    let Device::Cpu(cpu) = d;
+    if y.layout().count() != 1 {
+        let what = format!("the result is one number, not {:?}", y.layout().shape);
+        return Err(KernelError::Shape { op: OP, what });
+    }
+    let total = with_real(x.dtype(), OP, || Ok(sum(cpu, x.dense::<f32>(OP)?)), || Ok(sum(cpu, x.dense::<f64>(OP)?)))?;
+    match y.dtype() {
+        DType::F32 => y.dense::<f32>(OP)?[0] = total as f32,
+        DType::F64 => y.dense::<f64>(OP)?[0] = total,
+        got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
+    }
+    Ok(())
+}
+
+/// Arithmetic and traffic for `count` elements.
+pub fn sum_of_squares_cost(count: usize, dtype: DType) -> Cost {
+    Cost { flops: 2 * count as u64, bytes: (count * dtype.size()) as u64 }
+}
+
+fn sum<T: Real>(cpu: &CpuContext, x: &[T]) -> f64 {
+    let piece = x.len().div_ceil(PIECES).next_multiple_of(LANES).max(LEAST);
+    let mut sums = [0.0; PIECES];
+    let parts = Parts::new(&mut sums);
+    cpu.team.run(x.len().div_ceil(piece), |index| {
+        // SAFETY: one place per chunk.
+        let slot = unsafe { parts.part(index..index + 1) };
+        slot[0] = cpu.isa.run(Piece(&x[index * piece..x.len().min((index + 1) * piece)]));
+    });
+    sums.iter().sum()
+}
+
+struct Piece<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel for Piece<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let mut sums = [0.0; LANES];
+        let (blocks, tail) = self.0.as_chunks::<LANES>();
+        for block in blocks {
+            for i in 0..LANES {
+                let x = block[i].to_f64();
+                sums[i] += x * x;
+            }
+        }
+        for (sum, x) in sums.iter_mut().zip(tail) {
+            *sum += x.to_f64() * x.to_f64();
+        }
+        sums.iter().sum()
+    }
+}
