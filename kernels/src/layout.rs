@@ -173,21 +173,6 @@ impl Layout {
             || (0..self.rank()).all(|axis| self.shape[axis] == 1 || self.strides[axis] == dense.strides[axis])
     }
 
-    /// Whether sorted strides show that no two elements share a place: true of every permutation and slice of a dense
-    /// tensor, false of anything broadcast.
-    pub fn is_injective(&self) -> bool {
-        let mut axes: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
-        let axes = &mut axes[..self.rank()];
-        axes.sort_by_key(|&axis| self.strides[axis]);
-        let mut reach = 0;
-        self.count() == 0
-            || axes.iter().all(|&axis| {
-                let clear = self.shape[axis] == 1 || self.strides[axis] > reach;
-                reach += (self.shape[axis] - 1) * self.strides[axis];
-                clear
-            })
-    }
-
     /// Whether both put every element at the same place relative to their first.
     pub fn same_order(&self, other: &Layout) -> bool {
         self.shape == other.shape
@@ -276,6 +261,5 @@ mod tests {
         assert_eq!(broadcast_shapes(&[3], &[4]), None);
         let row = Layout::contiguous(dims(&[4, 1])).broadcast(dims(&[3, 4, 5])).unwrap();
         assert_eq!(&*row.strides, [0, 1, 0]);
-        assert!(!row.is_injective() && Layout::channels_last(dims(&[3, 4, 5])).is_injective());
     }
 }

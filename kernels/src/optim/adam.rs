@@ -28,11 +28,13 @@ impl Default for Adam {
 
 /// One step, in place on the parameter and its moments `m` and `v`:
 ///
-///     g     = gradient_scale * grad
-///     param = param * (1 - lr * weight_decay)
-///     m     = m + (1 - beta1) * (g - m)
-///     v     = beta2 * v + (1 - beta2) * g^2
-///     param = param - lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
+/// ```text
+/// g     = gradient_scale * grad
+/// param = param * (1 - lr * weight_decay)
+/// m     = m + (1 - beta1) * (g - m)
+/// v     = beta2 * v + (1 - beta2) * g^2
+/// param = param - lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
+/// ```
 ///
 /// `bias_correction1` is `1 - beta1^k` in step `k` counted from 1; `gradient_scale` is the factor of clipping, or 1. The
 /// scalars are computed in f64 and rounded once. All operands f32 or all f64, dense, of one shape and storage order.

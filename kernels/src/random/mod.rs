@@ -3,11 +3,13 @@
 //!
 //! The definition, for whoever repeats it elsewhere:
 //!
-//!     key     = seed (low word first)
-//!     counter = [block, sample, step, purpose],  block = element / 4, elements counted row-major within the sample
-//!     words   = philox4x32-10(counter, key)
-//!     uniform elements 4 block + 0..4 = floats::uniform of words 0..4
-//!     normal  elements 4 block + 0..4 = floats::normals(word 0, word 1), floats::normals(word 2, word 3)
+//! ```text
+//! key     = seed (low word first)
+//! counter = [block, sample, step, purpose],  block = element / 4, elements counted row-major within the sample
+//! words   = philox4x32-10(counter, key)
+//! uniform elements 4 block + 0..4 = floats::uniform of words 0..4
+//! normal  elements 4 block + 0..4 = floats::normals(word 0, word 1), floats::normals(word 2, word 3)
+//! ```
 //!
 //! The storage order of a tensor plays no part: a channels-last tensor holds the same numbers as a row-major one.
 
