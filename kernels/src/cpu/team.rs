@@ -7,6 +7,7 @@
 //! worker starts in under one.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
@@ -104,6 +105,15 @@ impl Team {
                 body(slot, item);
             }
         });
+    }
+
+    /// Cuts `0..items` into ranges and calls `body` on each, in parallel; in one piece when `flops`, the work of all
+    /// items together, would not pay for waking a thread. What `body` does for an item must not depend on the range.
+    pub fn share(&self, items: usize, flops: u64, body: impl Fn(Range<usize>) + Sync) {
+        const WORTH_WAKING: u64 = 20_000;
+        let pieces = if flops < WORTH_WAKING { 1 } else { 16 * self.threads() };
+        let each = items.div_ceil(pieces).max(1);
+        self.run(items.div_ceil(each), |piece| body(piece * each..items.min((piece + 1) * each)));
     }
 
     fn open(&self, region: &Region<'_>) {
@@ -220,7 +230,7 @@ impl<'a, T> Parts<'a, T> {
     /// # Safety
     /// No two chunks of a region may ask for ranges that overlap.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn part(&self, range: std::ops::Range<usize>) -> &mut [T] {
+    pub unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {}", self.len);
         // SAFETY: inside the borrowed slice (checked above), and disjoint from every other part by the caller's word.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
@@ -263,6 +273,18 @@ mod tests {
             held[slot].store(false, SeqCst);
         });
         assert_eq!(total.load(Relaxed), 4950);
+    }
+
+    #[test]
+    fn shared_ranges_cover_every_item_once() {
+        let team = Team::new(2);
+        for (items, flops) in [(0, 0), (1, 1 << 20), (31, 1 << 20), (33, 1 << 20), (1000, 10), (1000, 1 << 20)] {
+            let counts: Vec<AtomicUsize> = (0..items).map(|_| AtomicUsize::new(0)).collect();
+            team.share(items, flops, |range| {
+                range.for_each(|i| _ = counts[i].fetch_add(1, Relaxed));
+            });
+            assert!(counts.iter().all(|count| count.load(Relaxed) == 1), "{items} items");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub use portable::Portable;
 
 use super::Isa;
 
+/// The most lanes a vector has on any path.
+pub const MAX_LANES: usize = 16;
+
 /// Arithmetic on [`Simd::LANES`] f32 at a time.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// f32 in a vector.
@@ -74,6 +77,61 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn zero(self) -> Self::V {
         self.splat(0.0)
+    }
+
+    /// The first `min(LANES, len)` elements; the other lanes are 0.
+    #[inline(always)]
+    fn get(self, from: &[f32]) -> Self::V {
+        // SAFETY: a whole vector is read only where the slice has one, else just its elements.
+        unsafe {
+            if from.len() >= Self::LANES {
+                self.load(from.as_ptr())
+            } else {
+                self.load_partial(from.as_ptr(), from.len())
+            }
+        }
+    }
+
+    /// Writes the first `min(LANES, len)` lanes.
+    #[inline(always)]
+    fn put(self, to: &mut [f32], a: Self::V) {
+        // SAFETY: a whole vector is written only where the slice has room for one, else just its elements.
+        unsafe {
+            if to.len() >= Self::LANES {
+                self.store(to.as_mut_ptr(), a)
+            } else {
+                self.store_partial(to.as_mut_ptr(), a, to.len())
+            }
+        }
+    }
+
+    /// The lanes as an array; those from [`Simd::LANES`] on are 0.
+    #[inline(always)]
+    fn lanes(self, a: Self::V) -> [f32; MAX_LANES] {
+        let mut lanes = [0.0; MAX_LANES];
+        self.put(&mut lanes, a);
+        lanes
+    }
+
+    /// `x` in the first `n` lanes, `y` in the others.
+    #[inline(always)]
+    fn first(self, n: usize, x: Self::V, y: Self::V) -> Self::V {
+        const INDEX: [f32; MAX_LANES] =
+            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+        self.select_lt(self.get(&INDEX), self.splat(n as f32), x, y)
+    }
+
+    /// The largest lane.
+    #[inline(always)]
+    fn largest(self, a: Self::V) -> f32 {
+        let (mut lanes, mut half) = (self.lanes(a), Self::LANES / 2);
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] = if lanes[i] > lanes[i + half] { lanes[i] } else { lanes[i + half] };
+            }
+            half /= 2;
+        }
+        lanes[0]
     }
 
     /// e^x to 2 ulp (Cody-Waite reduction, degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]); 0 below -87.3, clamped above 88.3.
