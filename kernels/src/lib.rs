@@ -17,6 +17,8 @@ pub mod matmul;
 pub mod nest;
 pub mod optim;
 pub mod random;
+mod rows;
+pub mod softmax;
 pub mod view;
 
 #[cfg(test)]
