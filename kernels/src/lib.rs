@@ -10,6 +10,7 @@
 pub mod conv;
 pub mod cost;
 pub mod cpu;
+pub mod cross_entropy;
 pub mod dtype;
 pub mod error;
 pub mod layout;
