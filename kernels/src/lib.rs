@@ -7,7 +7,10 @@
 //! Promises every family keeps: results do not depend on the number of threads, and row `i` of a batch does not depend on
 //! the rest of the batch, bit for bit on one instruction-set path.
 
+mod blocks;
+pub mod combine;
 pub mod conv;
+pub mod copy;
 pub mod cost;
 pub mod cpu;
 pub mod cross_entropy;
@@ -15,6 +18,7 @@ pub mod dtype;
 pub mod error;
 pub mod layout;
 pub mod matmul;
+pub mod multiply;
 pub mod nest;
 pub mod optim;
 pub mod random;

@@ -5,6 +5,7 @@
 //! operands of equal strides, in whatever order of axes, become one flat loop.
 
 use crate::layout::{Layout, MAX_RANK};
+use std::ops::Range;
 
 /// Loops over `N` operands of one shape. The last loop is the innermost, called a row.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,62 @@ impl<const N: usize> Nest<N> {
         }
         at
     }
+
+    /// Elements `range`, counted in the order of the loops, as runs along rows.
+    #[inline]
+    pub fn runs(&self, range: Range<usize>) -> Runs<'_, N> {
+        let mut runs = Runs { nest: self, at: self.offsets, index: [0; MAX_RANK], left: range.len() };
+        let mut rest = range.start;
+        for level in (0..self.depth).rev().filter(|_| !range.is_empty()) {
+            runs.index[level] = rest % self.sizes[level];
+            rest /= self.sizes[level];
+            runs.step(level, runs.index[level]);
+        }
+        runs
+    }
+}
+
+/// An iterator over pieces of rows: where each operand's piece starts, and its number of elements.
+pub struct Runs<'a, const N: usize> {
+    nest: &'a Nest<N>,
+    at: [usize; N],
+    index: [usize; MAX_RANK],
+    left: usize,
+}
+
+impl<const N: usize> Runs<'_, N> {
+    #[inline(always)]
+    fn step(&mut self, level: usize, steps: usize) {
+        for operand in 0..N {
+            self.at[operand] += steps * self.nest.strides[level][operand];
+        }
+    }
+}
+
+impl<const N: usize> Iterator for Runs<'_, N> {
+    type Item = ([usize; N], usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let mut level = self.nest.depth - 1;
+        let (start, count) = (self.at, (self.nest.sizes[level] - self.index[level]).min(self.left));
+        self.left -= count;
+        self.index[level] += count;
+        self.step(level, count);
+        while level > 0 && self.index[level] == self.nest.sizes[level] {
+            self.index[level] = 0;
+            for operand in 0..N {
+                self.at[operand] -= self.nest.sizes[level] * self.nest.strides[level][operand];
+            }
+            level -= 1;
+            self.index[level] += 1;
+            self.step(level, 1);
+        }
+        Some((start, count))
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +170,25 @@ mod tests {
         assert_eq!((nest.rows(), nest.row()), (40, (3, [1, 1])));
         assert_eq!(nest.start(7), [21, 0]);
         assert_eq!((nest.count(), nest.element(23)), (120, [23, 2]));
+    }
+
+    #[test]
+    fn runs_visit_every_element_of_any_range() {
+        let image = Layout::channels_last(dims(&[2, 3, 4, 5]));
+        let rows = Layout::contiguous(dims(&[2, 1, 4, 1])).broadcast(image.shape).unwrap();
+        let nest = Nest::new([&image, &rows]);
+        let (count, [own, other]) = nest.row();
+        let all: Vec<[usize; 2]> = (0..nest.rows())
+            .flat_map(|row| (0..count).map(move |i| (row, i)))
+            .map(|(row, i)| [nest.start(row)[0] + i * own, nest.start(row)[1] + i * other])
+            .collect();
+        assert_eq!(all.len(), nest.count());
+        for range in [0..120, 0..0, 7..8, 14..31, 15..15, 119..120, 120..120] {
+            let runs = nest.runs(range.clone());
+            let got: Vec<[usize; 2]> =
+                runs.flat_map(|(at, n)| (0..n).map(move |i| [at[0] + i * own, at[1] + i * other])).collect();
+            assert_eq!(got, all[range]);
+        }
     }
 
     #[test]

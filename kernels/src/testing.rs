@@ -2,7 +2,7 @@
 //! error bound of the project: `|y - y64| <= 4 sqrt(K) eps (|x| * |w|)` for sums of K products.
 
 use crate::cpu::{CpuContext, Isa};
-use crate::{Device, Dims, Layout};
+use crate::{Device, Dims, Layout, View, ViewMut};
 use std::sync::Arc;
 
 /// Every CPU device worth testing: each instruction-set path with 1 and 2 threads.
@@ -112,5 +112,130 @@ impl<T> Drop for Guarded<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`.
         unsafe { libc::munmap(self.map.0, self.map.1) };
+    }
+}
+
+/// Shapes at which elementwise kernels go wrong: none, one, odd tails, short and long rows, more than one parallel part.
+pub(crate) const SHAPES: [&[usize]; 12] = [
+    &[],
+    &[0],
+    &[3, 0, 2],
+    &[1],
+    &[17],
+    &[5, 3],
+    &[2, 3, 4, 5],
+    &[2, 5, 1, 7],
+    &[257, 3],
+    &[3, 1031],
+    &[20_011],
+    &[2, 9, 60, 41],
+];
+
+/// Layouts of one shape: row-major, channels last, reversed, and slices of larger tensors.
+pub(crate) fn layouts(sizes: &[usize]) -> Vec<Layout> {
+    let shape = Dims::new(sizes).unwrap();
+    let reversed: Vec<usize> = (0..sizes.len()).rev().collect();
+    let mut larger = shape;
+    larger.iter_mut().for_each(|size| *size += 1);
+    let inside = |layout: Layout| Layout { shape, ..layout };
+    let mut every_third = Layout::contiguous(shape);
+    every_third.strides.iter_mut().for_each(|stride| *stride *= 3);
+    vec![
+        Layout::contiguous(shape),
+        Layout::channels_last(shape),
+        Layout::in_order(shape, &reversed),
+        inside(Layout::contiguous(larger)),
+        inside(Layout::channels_last(larger)),
+        every_third,
+    ]
+}
+
+/// The layouts above, and repeats of one row, one column, one channel and one number.
+pub(crate) fn input_layouts(sizes: &[usize]) -> Vec<Layout> {
+    let (shape, mut all) = (Dims::new(sizes).unwrap(), layouts(sizes));
+    for kept in 0..sizes.len() {
+        let mut one = Dims::filled(sizes.len(), 1);
+        one[kept] = sizes[kept];
+        all.extend(Layout::contiguous(one).broadcast(shape));
+    }
+    all.extend(Layout::contiguous(Dims::filled(0, 1)).broadcast(shape));
+    all
+}
+
+/// Where a layout puts its elements, in row-major order of the shape.
+pub(crate) fn places(layout: &Layout) -> Vec<usize> {
+    let mut places = vec![layout.offset];
+    for (&size, &stride) in layout.shape.iter().zip(layout.strides.iter()) {
+        places = places.into_iter().flat_map(|at| (0..size).map(move |i| at + i * stride)).collect();
+    }
+    places
+}
+
+/// Runs an elementwise op of `inputs` operands in f32 and f64 on every device, at both edges of a guard page, over shapes
+/// and layouts, and compares each element with `want(inputs, old y)` in f64: `close(got, want, inputs, eps)` decides.
+/// Also: one instruction-set path gives one set of bits, whatever threads and layouts.
+pub(crate) fn elementwise(
+    inputs: usize,
+    data: impl Fn(u64, usize) -> Vec<f32>,
+    op: impl Fn(&Device, &[View], ViewMut) -> crate::Result,
+    want: impl Fn(&[f64], f64) -> f64,
+    close: impl Fn(f64, f64, &[f64], f64) -> bool,
+) {
+    let devices: Vec<Device> = devices().collect();
+    for sizes in SHAPES {
+        let xs = input_layouts(sizes);
+        for round in 0..xs.len() {
+            let layouts: Vec<Layout> = (0..inputs).map(|i| xs[(round + i * (round / 3)) % xs.len()]).collect();
+            for y in layouts_around(sizes, round) {
+                elementwise_at::<f32>(&devices, &layouts, &y, &data, &op, &want, &close);
+                elementwise_at::<f64>(&devices[..2], &layouts, &y, &data, &op, &want, &close);
+            }
+        }
+    }
+}
+
+/// Two of the result layouts, changing with the round.
+fn layouts_around(sizes: &[usize], round: usize) -> [Layout; 2] {
+    let all = layouts(sizes);
+    [all[round % all.len()], all[(round / 2) % all.len()]]
+}
+
+fn elementwise_at<T: crate::Real>(
+    devices: &[Device],
+    layouts: &[Layout],
+    y: &Layout,
+    data: &impl Fn(u64, usize) -> Vec<f32>,
+    op: &impl Fn(&Device, &[View], ViewMut) -> crate::Result,
+    want: &impl Fn(&[f64], f64) -> f64,
+    close: &impl Fn(f64, f64, &[f64], f64) -> bool,
+) {
+    let fill = |seed: usize, count| -> Vec<T> {
+        data(seed as u64, count).into_iter().map(|x| T::from_f64(f64::from(x))).collect()
+    };
+    let xs: Vec<Vec<T>> = layouts.iter().enumerate().map(|(seed, layout)| fill(seed + 1, layout.end())).collect();
+    let old = fill(99, y.end());
+    let (at, from) = (places(y), layouts.iter().map(places).collect::<Vec<_>>());
+    let mut bits: Option<(crate::cpu::Isa, Vec<T>)> = None;
+    for (device, edge) in devices.iter().flat_map(|device| [(device, Edge::Start), (device, Edge::End)]) {
+        let guarded: Vec<Guarded<T>> = xs.iter().map(|x| Guarded::new(x, edge)).collect();
+        let views: Vec<View> = guarded.iter().zip(layouts).map(|(x, layout)| View::of(x, *layout).unwrap()).collect();
+        let mut result = Guarded::new(&old, edge);
+        op(device, &views, ViewMut::of(&mut result, *y).unwrap()).unwrap();
+        let eps = if T::DTYPE == crate::DType::F32 { f32::EPSILON as f64 } else { f64::EPSILON };
+        for (i, &place) in at.iter().enumerate() {
+            let inputs: Vec<f64> = (0..xs.len()).map(|k| xs[k][from[k][i]].to_f64()).collect();
+            let (got, want) = (result[place].to_f64(), want(&inputs, old[place].to_f64()));
+            let fits = close(got, want, &inputs, eps);
+            assert!(fits, "{}, {y:?}: f({inputs:?}) = {got}, expected {want}", name(device));
+        }
+        let mut untouched = vec![true; old.len()];
+        at.iter().for_each(|&place| untouched[place] = false);
+        let kept = |i: usize| !untouched[i] || result[i] == old[i];
+        assert!((0..old.len()).all(kept), "{}: wrote between the elements of {y:?}", name(device));
+        let Device::Cpu(cpu) = device;
+        match &bits {
+            Some((isa, first)) if *isa == cpu.isa => assert!(result[..] == first[..], "{}: bits", name(device)),
+            _ => bits = Some((cpu.isa, result.to_vec())),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The CPU: a [`Team`] of threads and an instruction-set path ([`Isa`]), chosen once when the context is made.
 
 pub mod isa;
+pub mod lanes;
 pub mod simd;
 pub mod team;
 

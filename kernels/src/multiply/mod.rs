@@ -1,0 +1,36 @@
+//! Elementwise product.
+
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::blocks::{self, Blockwise};
+use crate::cpu::{Simd, lanes};
+use crate::{Cost, DType, Device, Layout, Result, View, ViewMut};
+
+/// `y = a b`, operands of `y`'s shape (stride 0 repeats); f32 or f64.
+pub fn forward(device: &Device, a: View, b: View, y: ViewMut) -> Result {
+    blocks::run::<3>(device, "multiply", &Multiply, &[a, b], y)
+}
+
+/// What [`forward`] costs.
+pub fn forward_cost(y: &Layout, dtype: DType) -> Cost {
+    let count = y.count() as u64;
+    Cost { flops: count, bytes: 3 * count * dtype.size() as u64 }
+}
+
+struct Multiply;
+
+impl Blockwise<f32> for Multiply {
+    #[inline(always)]
+    fn block<S: Simd>(&self, s: S, y: &mut [f32], x: &[&[f32]]) {
+        lanes::map(s, y, [x[0], x[1]], |[a, b]| s.mul(a, b));
+    }
+}
+
+impl Blockwise<f64> for Multiply {
+    #[inline(always)]
+    fn block<S: Simd>(&self, _: S, y: &mut [f64], x: &[&[f64]]) {
+        reference::forward(x[0], x[1], y);
+    }
+}
