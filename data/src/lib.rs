@@ -5,6 +5,7 @@
 //! the way out.
 
 mod error;
+pub mod fetch;
 pub mod idx;
 pub mod mnist;
 
