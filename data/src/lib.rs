@@ -6,8 +6,10 @@
 
 mod error;
 pub mod fetch;
+pub mod grid;
 pub mod idx;
 pub mod mnist;
+pub mod png_io;
 
 pub use error::{Error, Result};
 pub use mnist::{Mnist, Split};
