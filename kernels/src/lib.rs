@@ -23,7 +23,9 @@ pub mod nest;
 pub mod optim;
 pub mod random;
 mod rows;
+mod scratch;
 pub mod softmax;
+mod tile;
 pub mod view;
 
 #[cfg(test)]

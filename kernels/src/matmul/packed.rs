@@ -1,38 +1,48 @@
-//! A right-hand side in the order the kernels read it, packed once and used many times: the weights of a linear layer.
+//! A right side in the order the kernels read it, packed once and used many times: the weights of a linear layer.
 
-use super::forward;
+use super::single::{multiply_rows, pack_matrix};
+use super::{OP, Problem};
+use crate::cpu::team::Parts;
+use crate::tile::panels;
 use crate::{Device, Dims, KernelError, Layout, Result, View, ViewMut};
 
 /// Elements that [`pack`] writes for a `[k, n]` matrix.
 pub fn packed_len(k: usize, n: usize) -> usize {
-    k * n
+    panels::room(k, n)
 }
 
 /// Packs an f32 matrix `b [k, n]` of any strides (so `w^T` is a view) into exactly [`packed_len`] elements.
-pub fn pack(_d: &Device, b: View, packed: &mut [f32]) -> Result {
-    let l = *b.layout();
-    if l.rank() != 2 {
-        return Err(KernelError::Shape { op: "matmul", what: format!("{:?} must have 2 axes to be packed", l.shape) });
-    }
-    let (got, want) = (packed.len(), packed_len(l.shape[0], l.shape[1]));
-    if got != want {
-        return Err(KernelError::Buffer { op: "matmul", got, want });
-    }
-    let data = b.data::<f32>("matmul")?;
-    let dense = Layout::contiguous(l.shape);
-    let nest = crate::nest::Nest::new([&dense, &l]);
-    for index in 0..nest.count() {
-        let [to, from] = nest.element(index);
-        packed[to] = data[from];
+pub fn pack(d: &Device, b: View, packed: &mut [f32]) -> Result {
+    let Device::Cpu(cpu) = d;
+    let (l, data) = (*b.layout(), b.data::<f32>(OP)?);
+    let &[k, n] = &*l.shape else {
+        return Err(KernelError::Shape { op: OP, what: format!("{:?} must have 2 axes to be packed", l.shape) });
+    };
+    check_len(packed.len(), k, n)?;
+    if l.count() > 0 {
+        pack_matrix(cpu, &data[l.offset..], [l.strides[0], l.strides[1]], k, n, packed);
     }
     Ok(())
 }
 
-/// [`super::forward`] with a packed right-hand side of `n` columns: `a [.., m, k]` with unit stride along `k`,
-/// `c [.., m, n]`; f32.
-pub fn forward_packed(d: &Device, a: View, packed: &[f32], n: usize, bias: Option<View>, c: ViewMut) -> Result {
-    let rank = a.layout().rank();
-    let k = if rank == 0 { 0 } else { a.layout().shape[rank - 1] };
-    let shape = Dims::new(&[k, n]).unwrap_or(Dims::filled(2, 0));
-    forward(d, a, View::of(packed, Layout::contiguous(shape))?, bias, c, &mut [])
+/// [`super::forward`] with a packed right side of `n` columns: `a [.., m, k]` of any strides, `c [.., m, n]`; f32. The
+/// same bits as unpacked.
+pub fn forward_packed(d: &Device, a: View, packed: &[f32], n: usize, bias: Option<View>, mut c: ViewMut) -> Result {
+    let Device::Cpu(cpu) = d;
+    let k = a.layout().shape.last().copied().unwrap_or(0);
+    check_len(packed.len(), k, n)?;
+    let b = Layout::contiguous(Dims::new(&[k, n]).unwrap_or(Dims::filled(2, 0)));
+    let problem = Problem::new(a.layout(), &b, bias.as_ref(), c.layout())?;
+    let bias = bias.as_ref().map(|bias| bias.dense::<f32>(OP)).transpose()?;
+    let empty = c.layout().count() == 0;
+    let (a, c) = (a.data::<f32>(OP)?, Parts::new(c.data::<f32>(OP)?));
+    if !empty {
+        multiply_rows(cpu, &problem, a, packed, bias, &c);
+    }
+    Ok(())
+}
+
+fn check_len(got: usize, k: usize, n: usize) -> Result {
+    let want = packed_len(k, n);
+    if got == want { Ok(()) } else { Err(KernelError::Buffer { op: OP, got, want }) }
 }

@@ -1,30 +1,29 @@
 //! The definition: `c[i, j] = bias[j] + sum over p of a[i, p] b[p, j]`, p ascending. The oracle of the tests, and the f64 path.
 
-use super::{Problem, check};
+use super::{OP, Problem};
 use crate::{Real, Result, View, ViewMut};
 
 /// As [`super::forward`], in any [`Real`] type.
 pub fn forward<T: Real>(a: View, b: View, bias: Option<View>, mut c: ViewMut) -> Result {
-    let Problem { m, k, n, batch, .. } = check(a.layout(), b.layout(), bias.as_ref(), c.layout())?;
-    let [al, bl, cl] = [*a.layout(), *b.layout(), *c.layout()];
-    let [ar, br, cr] = [al.rank(), bl.rank(), cl.rank()];
-    let bias = bias.map(|bias| Ok((bias.data::<T>("matmul")?, *bias.layout()))).transpose()?;
-    let (a, b, c) = (a.data::<T>("matmul")?, b.data::<T>("matmul")?, c.data::<T>("matmul")?);
+    let problem = Problem::new(a.layout(), b.layout(), bias.as_ref(), c.layout())?;
+    let Problem { m, k, n, a_step, b_step, c_row, batch, .. } = problem;
+    let bias = bias.as_ref().map(|bias| bias.dense::<T>(OP)).transpose()?;
+    let (a, b, c) = (a.data::<T>(OP)?, b.data::<T>(OP)?, c.data::<T>(OP)?);
+    if n == 0 {
+        return Ok(());
+    }
     for index in 0..batch.count() {
-        let [c0, a0, b0] = batch.element(index);
+        let [c_at, a_at, b_at] = batch.element(index);
         for i in 0..m {
-            let row = &mut c[c0 + i * cl.strides[cr - 2]..][..n];
-            match &bias {
-                Some((bias, layout)) => {
-                    row.iter_mut().enumerate().for_each(|(j, y)| *y = bias[layout.offset + j * layout.strides[0]]);
-                }
+            let row = &mut c[c_at + i * c_row..][..n];
+            match bias {
+                Some(bias) => row.copy_from_slice(bias),
                 None => row.fill(T::default()),
             }
             for p in 0..k {
-                let x = a[a0 + i * al.strides[ar - 2] + p * al.strides[ar - 1]];
-                let b_row = b0 + p * bl.strides[br - 2];
+                let x = a[a_at + i * a_step[0] + p * a_step[1]];
                 for (j, y) in row.iter_mut().enumerate() {
-                    *y += x * b[b_row + j * bl.strides[br - 1]];
+                    *y += x * b[b_at + p * b_step[0] + j * b_step[1]];
                 }
             }
         }

@@ -1,0 +1,123 @@
+//! The micro-kernels that matrix products and convolutions are made of: a tile of `M` rows by `V` vectors of sums, kept in
+//! registers while it runs over everything there is to sum.
+//!
+//! [`Rows`] reads its left side by one pointer a row and its right side from packed [`panels`]; [`Outer`] reads both
+//! sides as rows of unit stride and sums outer products. Each element is one chain of fused multiply-adds in the order
+//! of the sum, so its bits do not depend on the tile it falls into, and a sum may be put down and taken up again.
+
+mod outer;
+pub(crate) mod panels;
+mod rows;
+
+pub(crate) use outer::Outer;
+pub(crate) use rows::{Grid, Rows, Window};
+
+use crate::cpu::{Isa, Simd};
+
+/// The tile of an instruction set: it fills the registers, with room for a row of the right side and a broadcast.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile {
+    pub(crate) isa: Isa,
+    /// The most rows.
+    pub(crate) rows: usize,
+    /// f32 in a vector; a panel is two of them wide.
+    pub(crate) lanes: usize,
+}
+
+/// The most rows of any tile.
+pub(crate) const MAX_ROWS: usize = 14;
+
+impl Tile {
+    /// The tile of `isa`, or of the best path there is, should that be less.
+    pub(crate) fn of(isa: Isa) -> Tile {
+        match isa.min(Isa::best()) {
+            isa @ Isa::Avx512 => Tile { isa, rows: MAX_ROWS, lanes: 16 },
+            isa @ Isa::Avx2 => Tile { isa, rows: 6, lanes: 8 },
+            isa @ Isa::Portable => Tile { isa, rows: 2, lanes: 8 },
+        }
+    }
+
+    /// Columns of a whole panel.
+    pub(crate) fn panel(&self) -> usize {
+        2 * self.lanes
+    }
+}
+
+/// What a sum starts from.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    Zero,
+    /// One number a column.
+    Bias(*const f32),
+    /// What the result holds.
+    Result,
+}
+
+type Sums<V, const M: usize, const N: usize> = [[V; N]; M];
+
+/// The first sums of `width` columns from every `to` on.
+///
+/// # Safety
+/// `width` numbers are valid at the bias, or at every `to`.
+#[inline(always)]
+unsafe fn begin<S: Simd, const M: usize, const V: usize>(
+    s: S,
+    to: &[*mut f32; M],
+    start: Start,
+    width: usize,
+) -> Sums<S::V, M, V> {
+    let mut sums = [[s.zero(); V]; M];
+    for v in 0..V {
+        let lanes = (width - v * S::LANES).min(S::LANES);
+        match start {
+            Start::Zero => {}
+            Start::Bias(bias) => {
+                // SAFETY: `width` columns of bias.
+                let x = unsafe { s.load_partial(bias.add(v * S::LANES), lanes) };
+                (0..M).for_each(|i| sums[i][v] = x);
+            }
+            Start::Result => {
+                for i in 0..M {
+                    // SAFETY: `width` columns of the result.
+                    sums[i][v] = unsafe { s.load_partial(to[i].add(v * S::LANES), lanes) };
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Writes `width` columns from every `to` on.
+///
+/// # Safety
+/// `width` numbers are valid at every `to`.
+#[inline(always)]
+unsafe fn end<S: Simd, const M: usize, const V: usize>(s: S, to: &[*mut f32; M], width: usize, sums: Sums<S::V, M, V>) {
+    for i in 0..M {
+        for v in 0..V {
+            // SAFETY: `width` columns of the result.
+            unsafe {
+                let at = to[i].add(v * S::LANES);
+                if width >= (v + 1) * S::LANES {
+                    s.store(at, sums[i][v]);
+                } else {
+                    s.store_partial(at, sums[i][v], width - v * S::LANES);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `run::<M>` for the number of rows at hand.
+macro_rules! by_rows {
+    ($rows:expr, $m:ident => $call:expr) => {
+        by_rows!(@ $rows, $m, $call, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    };
+    (@ $rows:expr, $m:ident, $call:expr, $($n:literal)*) => {
+        match $rows {
+            $($n => { const $m: usize = $n; $call })*
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
+}
+use by_rows;
