@@ -138,19 +138,21 @@ impl<T: Element, W: Blockwise<T>, const OPERANDS: usize> Chunk<'_, T, W, OPERAND
                         stride => gather(&mut staged[..count], &self.x[i][at[i]..], stride),
                     };
                 }
-                let y = &mut result[..count];
-                // SAFETY: the elements of this piece of the result, which no other chunk touches.
-                unsafe {
-                    if strides[0] == 1 {
-                        self.work.block(simd, self.y.part(at[0]..at[0] + count), &x[1..]);
-                        continue;
-                    }
-                    let to = self.y.pointer().add(at[0]);
-                    if W::UPDATES {
-                        (0..count).for_each(|i| y[i] = to.add(i * strides[0]).read());
-                    }
-                    self.work.block(simd, y, &x[1..]);
-                    (0..count).for_each(|i| to.add(i * strides[0]).write(y[i]));
+                let to = self.y.pointer().wrapping_add(at[0]);
+                let y = if strides[0] == 1 {
+                    // SAFETY: elements of this chunk of the result, which no other chunk touches.
+                    unsafe { self.y.part(at[0]..at[0] + count) }
+                } else {
+                    &mut result[..count]
+                };
+                if strides[0] != 1 && W::UPDATES {
+                    // SAFETY: as above.
+                    (0..count).for_each(|i| y[i] = unsafe { to.add(i * strides[0]).read() });
+                }
+                self.work.block(simd, y, &x[1..]);
+                if strides[0] != 1 {
+                    // SAFETY: as above.
+                    (0..count).for_each(|i| unsafe { to.add(i * strides[0]).write(y[i]) });
                 }
             }
         }

@@ -21,6 +21,7 @@ pub mod matmul;
 pub mod multiply;
 pub mod nest;
 pub mod optim;
+pub mod pointwise;
 pub mod random;
 mod rows;
 mod scratch;

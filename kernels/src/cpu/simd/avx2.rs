@@ -10,6 +10,7 @@ pub struct Avx2(());
 /// Runs a kernel compiled for this path.
 /// # Safety
 /// The processor has avx2,fma.
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Out {
     kernel.run(Avx2(()))
@@ -20,6 +21,16 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Out {
 fn mask(n: usize) -> __m256i {
     // SAFETY: called only from the methods below.
     unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
+/// `2^n` for integral `n` in -126..=127.
+#[inline(always)]
+fn power_of_two(n: __m256) -> __m256 {
+    // SAFETY: called only from the methods below.
+    unsafe {
+        let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+    }
 }
 
 // SAFETY (every block below): a `Avx2` exists only inside `run`, whose caller vouched for the features; loads and stores
@@ -70,17 +81,22 @@ impl Simd for Avx2 {
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
     }
     #[inline(always)]
-    fn exp2_int(self, n: __m256) -> __m256 {
-        unsafe {
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
-                _mm256_cvtps_epi32(n),
-                _mm256_set1_epi32(127),
-            )))
-        }
+    fn abs(self, a: __m256) -> __m256 {
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+    #[inline(always)]
+    fn scale(self, a: __m256, n: __m256) -> __m256 {
+        // In two halves: a power of two alone would leave the range of exponents where the product does not.
+        let half = self.round(self.mul(n, self.splat(0.5)));
+        self.mul(self.mul(a, power_of_two(half)), power_of_two(self.sub(n, half)))
     }
     #[inline(always)]
     fn select_lt(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    fn select_nan(self, a: __m256, x: __m256, y: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
     }
     #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
@@ -89,6 +105,9 @@ impl Simd for Avx2 {
             let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
             _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
         }
+    }
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        unsafe { run(kernel) }
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {

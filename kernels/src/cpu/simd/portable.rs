@@ -1,6 +1,6 @@
 //! Eight lanes in plain Rust; the compiler makes of them what the target has.
 
-use super::Simd;
+use super::{Kernel, Simd};
 
 /// The path that every processor has.
 #[derive(Clone, Copy)]
@@ -61,16 +61,31 @@ impl Simd for Portable {
         each(|i| if a[i].abs() < 4_194_304.0 { (a[i] + MAGIC) - MAGIC } else { a[i] })
     }
     #[inline(always)]
-    fn exp2_int(self, n: V) -> V {
-        each(|i| f32::from_bits(((n[i] as i32 + 127) as u32) << 23))
+    fn abs(self, a: V) -> V {
+        each(|i| a[i].abs())
+    }
+    #[inline(always)]
+    fn scale(self, a: V, n: V) -> V {
+        // In two halves: a power of two alone would leave the range of exponents where the product does not.
+        let half = self.round(self.mul(n, self.splat(0.5)));
+        let power_of_two = |n: f32| f32::from_bits(((n as i32 + 127) as u32) << 23);
+        each(|i| a[i] * power_of_two(half[i]) * power_of_two(n[i] - half[i]))
     }
     #[inline(always)]
     fn select_lt(self, a: V, b: V, x: V, y: V) -> V {
         each(|i| if a[i] < b[i] { x[i] } else { y[i] })
     }
     #[inline(always)]
+    fn select_nan(self, a: V, x: V, y: V) -> V {
+        each(|i| if a[i].is_nan() { x[i] } else { y[i] })
+    }
+    #[inline(always)]
     fn sum(self, a: V) -> f32 {
         ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        kernel.run(self)
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> V {
