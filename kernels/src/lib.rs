@@ -20,6 +20,7 @@ pub mod layout;
 pub mod matmul;
 pub mod multiply;
 pub mod nest;
+pub mod norm;
 pub mod optim;
 pub mod pointwise;
 pub mod random;

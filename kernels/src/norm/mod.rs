@@ -1,0 +1,51 @@
+//! Group and layer normalisation, fused with an affine map, a scale and shift per sample, and SiLU:
+//!
+//!   xhat = (x - mean) rstd,  z = (xhat weight + bias) (1 + scale) + shift,  y = silu(z) or z,  rstd = 1 / sqrt(var + eps)
+//!
+//! Storage is `[samples, positions, channels]` in both: a channels-last image, or tokens. Group norm takes mean and
+//! variance over the positions and the channels of a group, layer norm over the channels of one position.
+//!
+//! Statistics are shifted sums (see [`group_forward`]), so that they hold when |mean| is much larger than the deviation.
+//! Everything but the gradients of weight and bias depends on its own sample alone.
+
+mod affine;
+mod fold;
+mod group;
+mod group_simd;
+mod layer;
+mod layer_simd;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use affine::{Affine, AffineGradients};
+pub use group::{
+    GroupNorm, group_backward, group_backward_cost, group_backward_scratch, group_forward, group_forward_cost,
+};
+pub use layer::{
+    LayerNorm, layer_backward, layer_backward_cost, layer_backward_scratch, layer_forward, layer_forward_cost,
+};
+
+use crate::cpu::Simd;
+
+/// Storage of an operand, outermost first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) samples: usize,
+    pub(crate) positions: usize,
+    pub(crate) channels: usize,
+}
+
+/// z sigmoid(z)
+#[inline(always)]
+fn silu<S: Simd>(s: S, z: S::V) -> S::V {
+    s.div(z, s.add(s.splat(1.0), s.exp(s.sub(s.zero(), z))))
+}
+
+/// The derivative of z sigmoid(z): p (1 + z (1 - p)) with p = sigmoid(z).
+#[inline(always)]
+fn silu_slope<S: Simd>(s: S, z: S::V) -> S::V {
+    let one = s.splat(1.0);
+    let p = s.div(one, s.add(one, s.exp(s.sub(s.zero(), z))));
+    s.mul(p, s.fma(z, s.sub(one, p), one))
+}
