@@ -10,64 +10,106 @@
 //! Every element is summed in one fixed order whatever the batch and the threads (a weight gradient: in fixed chunks of
 //! the batch).
 
+mod axis;
 mod geometry;
 mod packed;
 pub mod reference;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod weight;
 
 pub use geometry::Conv;
-pub use packed::{Packed, Role, forward_packed, input_gradient_packed, pack, packed_len};
+pub use packed::{Packed, Role, forward_packed, input_gradient_packed, pack, packed_len, packed_scratch};
 
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
-use geometry::check;
+use crate::cpu::CpuContext;
+use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
 
-/// Convolves: `x [n, c, h, w]` channels last, `w [o, c / groups, kh, kw]` of any strides, `bias [o]`,
-/// `y [n, o, ho, wo]` channels last.
+const OP: &str = "conv";
+
+/// Convolves: `x [n, c, h, w]` channels last, `w [o, c / groups, kh, kw]` of any strides, dense `bias [o]`,
+/// `y [n, o, ho, wo]` channels last. f32 or f64, all of one dtype.
 pub fn forward(d: &Device, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut, scratch: &mut [u8]) -> Result {
-    images(x.layout(), y.layout())?;
-    let (_, _) = (d, scratch);
+    let Device::Cpu(cpu) = d;
+    let (xl, yl) = (*x.layout(), *y.layout());
+    check(p, &xl, w.layout(), bias.as_ref(), &yl)?;
     match y.dtype() {
         DType::F64 => reference::forward::<f64>(p, x, w, bias, y),
-        _ => reference::forward::<f32>(p, x, w, bias, y),
+        _ => pack_and_sweep(cpu, p, Role::Forward, x, w, bias, y, scratch),
     }
 }
 
 /// The gradient by the input: `g [n, o, ho, wo]` and `dx [n, c, h, w]` channels last, `w` as in [`forward`].
 pub fn input_gradient(d: &Device, p: &Conv, g: View, w: View, dx: ViewMut, scratch: &mut [u8]) -> Result {
-    images(dx.layout(), g.layout())?;
-    let (_, _) = (d, scratch);
+    let Device::Cpu(cpu) = d;
+    let (xl, gl) = (*dx.layout(), *g.layout());
+    check(p, &xl, w.layout(), None, &gl)?;
     match dx.dtype() {
         DType::F64 => reference::input_gradient::<f64>(p, g, w, dx),
-        _ => reference::input_gradient::<f32>(p, g, w, dx),
+        _ => pack_and_sweep(cpu, p, Role::InputGradient, g, w, None, dx, scratch),
     }
 }
 
 /// The gradient by the weight, summed over the batch: `x` and `g` channels last, `dw [o, c / groups, kh, kw]` of any
 /// strides that repeat nothing.
 pub fn weight_gradient(d: &Device, p: &Conv, x: View, g: View, dw: ViewMut, scratch: &mut [u8]) -> Result {
-    images(x.layout(), g.layout())?;
+    let Device::Cpu(cpu) = d;
+    check(p, x.layout(), dw.layout(), None, g.layout())?;
     if !dw.layout().is_injective() {
-        return Err(KernelError::Order { op: "conv", what: "the weight gradient", want: "free of repeats" });
+        return Err(KernelError::Order { op: OP, what: "the weight gradient", want: "free of repeats" });
     }
-    let (_, _) = (d, scratch);
-    match dw.dtype() {
-        DType::F64 => reference::weight_gradient::<f64>(p, x, g, dw),
-        _ => reference::weight_gradient::<f32>(p, x, g, dw),
+    if dw.dtype() == DType::F64 {
+        return reference::weight_gradient::<f64>(p, x, g, dw);
     }
+    let room = scratch::floats(scratch, weight::room(cpu, p, x.layout(), g.layout(), dw.layout()), OP)?;
+    weight::gradient(cpu, p, x, g, dw, room)
+}
+
+fn pack_and_sweep(
+    cpu: &CpuContext,
+    p: &Conv,
+    role: Role,
+    from: View,
+    w: View,
+    bias: Option<View>,
+    to: ViewMut,
+    scratch: &mut [u8],
+) -> Result {
+    let (wl, data) = (*w.layout(), w.data::<f32>(OP)?);
+    let len = packed_len(p, role, &wl);
+    let own = scratch::bytes(len).min(scratch.len());
+    let (own, rest) = scratch.split_at_mut(own);
+    let packed = scratch::floats(own, len, OP)?;
+    if wl.count() > 0 {
+        packed::pack_all(cpu, p, role, &data[wl.offset..], &wl, packed);
+    }
+    packed::sweep(cpu, p, role, from, packed, &wl, bias, to, rest)
 }
 
 /// Bytes of scratch for [`forward`].
-pub fn forward_scratch(_d: &Device, _p: &Conv, _x: &Layout, _w: &Layout, _dtype: DType) -> usize {
-    0
+pub fn forward_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dtype: DType) -> usize {
+    sweep_scratch(d, p, Role::Forward, x, w, dtype)
 }
 
 /// Bytes of scratch for [`input_gradient`]; `x` is the layout of the input, hence of `dx`.
-pub fn input_gradient_scratch(_d: &Device, _p: &Conv, _x: &Layout, _w: &Layout, _dtype: DType) -> usize {
-    0
+pub fn input_gradient_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dtype: DType) -> usize {
+    sweep_scratch(d, p, Role::InputGradient, x, w, dtype)
+}
+
+fn sweep_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype: DType) -> usize {
+    if dtype != DType::F32 || p.output_shape(&x.shape, &w.shape).is_err() {
+        return 0;
+    }
+    scratch::bytes(packed_len(p, role, w)) + packed_scratch(d, p, role, x, w)
 }
 
 /// Bytes of scratch for [`weight_gradient`]; `w` is the layout of the weight, hence of `dw`.
-pub fn weight_gradient_scratch(_d: &Device, _p: &Conv, _x: &Layout, _w: &Layout, _dtype: DType) -> usize {
-    0
+pub fn weight_gradient_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dtype: DType) -> usize {
+    let Device::Cpu(cpu) = d;
+    match p.output_shape(&x.shape, &w.shape) {
+        Ok(y) if dtype == DType::F32 => scratch::bytes(weight::room(cpu, p, x, &Layout::channels_last(y), w)),
+        _ => 0,
+    }
 }
 
 /// What each of [`forward`], [`input_gradient`] and [`weight_gradient`] costs at the least, four bytes a number: they do
@@ -78,11 +120,13 @@ pub fn cost(p: &Conv, x: &Layout, w: &Layout) -> Cost {
     Cost { flops: 2 * products as u64, bytes: 4 * (x.count() + w.count() + y.count()) as u64 }
 }
 
-fn images(x: &Layout, y: &Layout) -> Result {
-    let last = |layout: &Layout, what| {
-        let order = KernelError::Order { op: "conv", what, want: "dense and channels last" };
-        if layout.is_channels_last() { Ok(()) } else { Err(order) }
-    };
-    last(x, "the input")?;
-    last(y, "the output")
+/// Checks shapes, and that images are channels last.
+fn check(p: &Conv, x: &Layout, w: &Layout, bias: Option<&View>, y: &Layout) -> Result {
+    geometry::check(p, x, w, bias, y)?;
+    for (layout, what) in [(x, "the input"), (y, "the output")] {
+        if !layout.is_channels_last() {
+            return Err(KernelError::Order { op: OP, what, want: "dense and channels last" });
+        }
+    }
+    Ok(())
 }

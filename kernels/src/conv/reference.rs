@@ -1,7 +1,8 @@
 //! The definition: every pair of an output pixel and a kernel tap that meets an input pixel contributes
 //! `x * w` to `y`, `g * w` to `dx`, `x * g` to `dw`. The oracle of the tests, and the f64 path. Any strides.
 
-use super::{Conv, check};
+use super::Conv;
+use super::geometry::check;
 use crate::{Layout, Real, Result, View, ViewMut};
 
 /// As [`super::forward`], in any [`Real`] type.

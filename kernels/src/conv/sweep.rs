@@ -1,0 +1,247 @@
+//! f32 forward convolution and input gradient: sweeps over bands of an image, each band read from a copy with its zero
+//! padding, in which every tap of every place is at a fixed distance from the place.
+
+use super::axis::Axis;
+use super::{Conv, Role};
+use crate::Layout;
+use crate::cpu::CpuContext;
+use crate::cpu::team::Parts;
+use crate::tile::{Grid, Rows, Start, Tile, Window, panels};
+use std::ops::Range;
+
+/// f32 of a band's copy that stay in the second cache beside a panel of weights.
+const BAND: usize = 1 << 16;
+
+/// Images, channels last.
+#[derive(Clone, Copy)]
+pub(super) struct Images {
+    pub(super) count: usize,
+    pub(super) channels: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+impl Images {
+    pub(super) fn of(layout: &Layout) -> Images {
+        let s = &layout.shape;
+        Images { count: s[0], channels: s[1], height: s[2], width: s[3] }
+    }
+
+    fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Elements of one image.
+    pub(super) fn size(&self) -> usize {
+        self.pixels() * self.channels
+    }
+}
+
+/// What one sweep reads and writes, and how it is cut into work.
+#[derive(Clone, Copy)]
+pub(super) struct Sweep {
+    tile: Tile,
+    from: Images,
+    to: Images,
+    groups: usize,
+    /// `[vertical, horizontal]`
+    axes: [Axis; 2],
+    /// Rows of places in a band.
+    band: usize,
+}
+
+/// The sweeps between input images `x` and output images `y`: one of a forward convolution, for an input gradient one for
+/// each residue of row and column by the stride. The weights of a sweep depend on channels and taps alone.
+pub(super) fn sweeps<'a>(
+    cpu: &'a CpuContext,
+    p: &'a Conv,
+    role: Role,
+    x: Images,
+    y: Images,
+    taps: [usize; 2],
+) -> impl Iterator<Item = Sweep> + 'a {
+    let count = if role == Role::Forward { 1 } else { p.stride[0] * p.stride[1] };
+    (0..count).map(move |index| match role {
+        Role::Forward => {
+            let axes = [(0, y.height), (1, y.width)].map(|(axis, places)| Axis::forward(p, axis, places, taps[axis]));
+            Sweep::new(cpu, x, y, p.groups, axes)
+        }
+        Role::InputGradient => {
+            let at = [(0, index / p.stride[1], x.height), (1, index % p.stride[1], x.width)];
+            let axes = at.map(|(axis, residue, size)| Axis::input_gradient(p, axis, residue, size, taps[axis]));
+            Sweep::new(cpu, y, x, p.groups, axes)
+        }
+    })
+}
+
+impl Sweep {
+    fn new(cpu: &CpuContext, from: Images, to: Images, groups: usize, axes: [Axis; 2]) -> Sweep {
+        let mut sweep = Sweep { tile: Tile::of(cpu.isa), from, to, groups, axes, band: 1 };
+        let rows = axes[0].places;
+        let (_, width) = axes[1].seen(0, axes[1].places);
+        let fits = BAND / (width * from.channels * axes[0].from_step).max(1);
+        // Four bands a thread, so that nobody waits long for the last one; but no band of less than four tiles.
+        let shares = (4 * cpu.team.threads()).div_ceil(from.count.max(1));
+        let least = (4 * sweep.tile.rows).div_ceil(axes[1].places.max(1));
+        sweep.band = rows.div_ceil(shares).max(least).min(fits.max(1)).clamp(1, rows.max(1));
+        sweep
+    }
+
+    /// Products a sum has in one group: rows of a panel.
+    fn depth(&self) -> usize {
+        self.axes[0].taps * self.axes[1].taps * self.from.channels / self.groups
+    }
+
+    /// Columns of one group.
+    fn columns(&self) -> usize {
+        self.to.channels / self.groups
+    }
+
+    /// f32 of the packed weights.
+    pub(super) fn packed(&self) -> usize {
+        self.groups * panels::room(self.depth(), self.columns())
+    }
+
+    /// Packs weights (from their first element on) of which `steps` are the strides along `[columns, depth, kernel rows, kernel columns]`.
+    pub(super) fn pack(&self, cpu: &CpuContext, w: &[f32], steps: [usize; 4], group_step: usize, packed: &mut [f32]) {
+        let (depth, columns, channels) = (self.depth(), self.columns(), self.from.channels / self.groups);
+        let (count, room) = (panels::count(self.tile, columns), panels::room(depth, columns));
+        let parts = Parts::new(packed);
+        cpu.team.run(self.groups * count, |index| {
+            let (group, index) = (index / count, index % count);
+            let (range, width) = panels::panel(self.tile, depth, columns, index);
+            // SAFETY: panels do not overlap.
+            let panel = unsafe { parts.part(group * room + range.start..group * room + range.end) };
+            let first = group * group_step + index * self.tile.panel() * steps[0];
+            let starts = (0..self.axes[0].taps).flat_map(|row| {
+                let row = first + self.axes[0].tap(row) * steps[2];
+                (0..self.axes[1].taps).flat_map(move |column| {
+                    let tap = row + self.axes[1].tap(column) * steps[3];
+                    (0..channels).map(move |k| tap + k * steps[1])
+                })
+            });
+            panels::pack(self.tile, w, starts, steps[0], width, panel);
+        });
+    }
+
+    /// f32 of scratch a thread needs for the copy of a band.
+    pub(super) fn copy_len(&self) -> usize {
+        let ((_, height), (_, width)) = (self.axes[0].seen(0, self.band), self.axes[1].seen(0, self.axes[1].places));
+        height * width * self.from.channels
+    }
+
+    /// Computes `to` from `from` and packed weights; `room` holds one copy a thread. All slices start at the first element.
+    pub(super) fn run(
+        &self,
+        cpu: &CpuContext,
+        from: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        to: &Parts<f32>,
+        room: &mut [f32],
+    ) {
+        let bands = self.axes[0].places.div_ceil(self.band);
+        let (rooms, len) = (Parts::new(room), self.copy_len());
+        cpu.team.run_with_slots(self.from.count * bands, |slot, index| {
+            let (image, first) = (index / bands, index % bands * self.band);
+            let rows = first..(first + self.band).min(self.axes[0].places);
+            // SAFETY: one thread holds a slot at a time.
+            let room = unsafe { rooms.part(slot * len..(slot + 1) * len) };
+            let from = &from[image * self.from.size()..][..self.from.size()];
+            // SAFETY: the places of this band of this image, which no other item writes.
+            unsafe { self.band(from, packed, bias, to.pointer().wrapping_add(image * self.to.size()), rows, room) };
+        });
+    }
+
+    /// Computes the rows `rows` of places of one image.
+    ///
+    /// # Safety
+    /// `to` is an image of the result; nobody else writes the places.
+    unsafe fn band(
+        &self,
+        from: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        to: *mut f32,
+        rows: Range<usize>,
+        room: &mut [f32],
+    ) {
+        let [vertical, horizontal] = &self.axes;
+        let (top, height) = vertical.seen(rows.start, rows.end);
+        let (left, width) = horizontal.seen(0, horizontal.places);
+        let whole = inside(top, height, self.from.height) && inside(left, width, self.from.width);
+        let (from, pitch) = if whole {
+            (&from[(top as usize * self.from.width + left as usize) * self.from.channels..], self.from.width)
+        } else {
+            copy_padded(from, &self.from, (top, height), (left, width), room);
+            (&*room, width)
+        };
+        let (channels, outputs) = (self.from.channels, self.to.channels);
+        let (own, columns, depth) = (channels / self.groups, self.columns(), self.depth());
+        let mut window = Window {
+            rows: vertical.taps,
+            row_step: vertical.offset_step * pitch * channels,
+            columns: horizontal.taps,
+            column_step: horizontal.offset_step * channels,
+            depth: own,
+        };
+        if window.column_step == own {
+            // Neighbouring taps of all channels are neighbours in memory.
+            (window.depth, window.columns) = (own * horizontal.taps, 1);
+        }
+        let grid = Grid {
+            columns: horizontal.places,
+            a: [vertical.from_step * pitch * channels, horizontal.from_step * channels],
+            c: [vertical.to_step * self.to.width * outputs, horizontal.to_step * outputs],
+        };
+        let start = (vertical.to_first + rows.start * vertical.to_step) * self.to.width + horizontal.to_first;
+        for group in 0..self.groups {
+            for index in 0..panels::count(self.tile, columns) {
+                let (range, width) = panels::panel(self.tile, depth, columns, index);
+                let first = group * columns + index * self.tile.panel();
+                let panel = &packed[group * panels::room(depth, columns)..][range];
+                let product = Rows {
+                    a: from.as_ptr().wrapping_add(group * own),
+                    b: panel.as_ptr(),
+                    c: to.wrapping_add(start * outputs + first),
+                    grid,
+                    window,
+                    start: bias.map_or(Start::Zero, |bias| Start::Bias(bias[first..first + width].as_ptr())),
+                    width,
+                };
+                // SAFETY: every tap of every place lies in the image or in its padded copy (`seen`); the panel has
+                // `depth` rows; the places of the result by the caller's word.
+                unsafe { product.run(self.tile, 0, rows.len() * horizontal.places) };
+            }
+        }
+    }
+}
+
+fn inside(first: isize, count: usize, size: usize) -> bool {
+    first >= 0 && first as usize + count <= size
+}
+
+/// Copies `height` rows from `top` on and `width` columns from `left` on, zero where they are outside the image.
+fn copy_padded(
+    from: &[f32],
+    image: &Images,
+    (top, height): (isize, usize),
+    (left, width): (isize, usize),
+    copy: &mut [f32],
+) {
+    let channels = image.channels;
+    // The columns inside the image, counted in the copy.
+    let start = (-left).clamp(0, width as isize) as usize;
+    let end = (image.width as isize - left).clamp(start as isize, width as isize) as usize;
+    for (row, to) in copy.chunks_exact_mut((width * channels).max(1)).take(height).enumerate() {
+        let at = top + row as isize;
+        if start == end || at < 0 || at >= image.height as isize {
+            to.fill(0.0);
+            continue;
+        }
+        let first = (at as usize * image.width).wrapping_add_signed(left + start as isize) * channels;
+        to[..start * channels].fill(0.0);
+        to[start * channels..end * channels].copy_from_slice(&from[first..][..(end - start) * channels]);
+        to[end * channels..].fill(0.0);
+    }
+}

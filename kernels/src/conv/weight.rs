@@ -1,0 +1,159 @@
+//! f32 weight gradient: for every kernel tap, the sum over pixels of the outer product of an input and a gradient pixel.
+//!
+//! The batch is cut into shares by its shape alone. Each share is summed image by image, row by row, in the order of the
+//! definition; then the shares are added in ascending order.
+
+use super::sweep::Images;
+use super::{Conv, OP};
+use crate::cpu::CpuContext;
+use crate::cpu::team::Parts;
+use crate::tile::{Outer, Start, Tile};
+use crate::{Layout, Result, View, ViewMut};
+use std::ops::Range;
+
+/// Pixels a share has at least: fewer, and writing its sums would cost more than summing.
+const SHARE: usize = 1024;
+/// f32 of images that stay in the second cache while every tile of sums passes over them.
+const CHUNK: usize = 1 << 16;
+
+struct Weight<'a> {
+    p: &'a Conv,
+    tile: Tile,
+    x: Images,
+    g: Images,
+    /// Input channels of a group, output channels of a group.
+    channels: [usize; 2],
+    taps: [usize; 2],
+    shares: usize,
+}
+
+impl<'a> Weight<'a> {
+    fn new(cpu: &CpuContext, p: &'a Conv, x: &Layout, g: &Layout, w: &Layout) -> Weight<'a> {
+        let (x, g) = (Images::of(x), Images::of(g));
+        let shares = (g.count * g.height * g.width / SHARE).clamp(1, 16).min(g.count.max(1));
+        let channels = [w.shape[1], w.shape[0] / p.groups];
+        Weight { p, tile: Tile::of(cpu.isa), x, g, channels, taps: [w.shape[2], w.shape[3]], shares }
+    }
+
+    /// Sums of one share.
+    fn len(&self) -> usize {
+        self.p.groups * self.taps[0] * self.taps[1] * self.channels[0] * self.channels[1]
+    }
+
+    fn pieces(&self) -> usize {
+        self.p.groups * self.taps[0] * self.channels[1].div_ceil(self.tile.panel())
+    }
+
+    /// One group, one kernel row, one panel of output channels; its sums are
+    /// `[kernel column, input channel, output channel of the panel]` from `at` on in every share.
+    fn piece(&self, index: usize) -> Piece {
+        let ([own, outputs], panel) = (self.channels, self.tile.panel());
+        let (row, index) = (index / outputs.div_ceil(panel), index % outputs.div_ceil(panel));
+        let columns = index * panel..((index + 1) * panel).min(outputs);
+        let each = self.taps[1] * own;
+        let at = (row * outputs + columns.start) * each;
+        Piece { group: row / self.taps[0], tap_row: row % self.taps[0], sums: at..at + columns.len() * each, columns }
+    }
+
+    /// Sums every piece of every share.
+    fn sum(&self, cpu: &CpuContext, x: &[f32], g: &[f32], sums: &mut [f32]) {
+        let parts = Parts::new(sums);
+        cpu.team.run(self.shares * self.pieces(), |index| {
+            let (share, piece) = (index / self.pieces(), self.piece(index % self.pieces()));
+            let at = share * self.len();
+            // SAFETY: pieces of shares do not overlap.
+            let sums = unsafe { parts.part(at + piece.sums.start..at + piece.sums.end) };
+            sums.fill(0.0);
+            for image in self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares {
+                self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums);
+            }
+        });
+    }
+
+    /// Adds an image to the sums of a piece, band by band.
+    fn image(&self, x: &[f32], g: &[f32], piece: &Piece, sums: &mut [f32]) {
+        let (meet, _) = self.meet(0, piece.tap_row);
+        let row = (self.g.width * self.g.channels).max(self.x.width * self.x.channels * self.p.stride[0]);
+        let band = (CHUNK / row.max(1)).max(1);
+        for top in meet.clone().step_by(band) {
+            let rows = top..(top + band).min(meet.end);
+            for tap_column in 0..self.taps[1] {
+                let each = self.channels[0] * piece.columns.len();
+                self.tap(x, g, piece, &rows, tap_column, &mut sums[tap_column * each..][..each]);
+            }
+        }
+    }
+
+    /// Adds some rows of an image to the sums of one tap.
+    fn tap(&self, x: &[f32], g: &[f32], piece: &Piece, rows: &Range<usize>, column: usize, sums: &mut [f32]) {
+        let ([own, outputs], [vertical, horizontal]) = (self.channels, self.p.stride);
+        let ((all, top), (meet, left)) = (self.meet(0, piece.tap_row), self.meet(1, column));
+        if meet.is_empty() {
+            return;
+        }
+        let row = top + (rows.start - all.start) * vertical;
+        let a = (row * self.x.width + left) * self.x.channels + piece.group * own;
+        let b = (rows.start * self.g.width + meet.start) * self.g.channels + piece.group * outputs;
+        let outer = Outer {
+            a: x.as_ptr().wrapping_add(a),
+            a_step: [vertical * self.x.width * self.x.channels, horizontal * self.x.channels],
+            b: g.as_ptr().wrapping_add(b + piece.columns.start),
+            b_step: [self.g.width * self.g.channels, self.g.channels],
+            rows: rows.len(),
+            columns: meet.len(),
+            c: sums.as_mut_ptr(),
+            c_row: piece.columns.len(),
+            height: own,
+            width: piece.columns.len(),
+            start: Start::Result,
+        };
+        // SAFETY: `meet` keeps rows and columns inside both images; the sums are `height` by `width`.
+        unsafe { outer.run(self.tile) };
+    }
+
+    /// Output pixels along `axis` that meet an input pixel through tap `k`, and the input pixel that the first one meets.
+    fn meet(&self, axis: usize, k: usize) -> (Range<usize>, usize) {
+        let (stride, before) = (self.p.stride[axis], self.p.padding[axis][0]);
+        let (from, to) = if axis == 0 { (self.x.height, self.g.height) } else { (self.x.width, self.g.width) };
+        let shift = k * self.p.dilation[axis];
+        let first = before.saturating_sub(shift).div_ceil(stride);
+        let end = (from + before).saturating_sub(shift).div_ceil(stride).min(to);
+        (first..end.max(first), (first * stride + shift).saturating_sub(before))
+    }
+}
+
+struct Piece {
+    group: usize,
+    tap_row: usize,
+    columns: Range<usize>,
+    sums: Range<usize>,
+}
+
+/// f32 of scratch.
+pub(super) fn room(cpu: &CpuContext, p: &Conv, x: &Layout, g: &Layout, w: &Layout) -> usize {
+    let weight = Weight::new(cpu, p, x, g, w);
+    weight.shares * weight.len()
+}
+
+/// As [`super::weight_gradient`]; `sums` is [`room`] long.
+pub(super) fn gradient(cpu: &CpuContext, p: &Conv, x: View, g: View, mut dw: ViewMut, sums: &mut [f32]) -> Result {
+    let weight = Weight::new(cpu, p, x.layout(), g.layout(), dw.layout());
+    let (x, g) = (x.dense::<f32>(OP)?, g.dense::<f32>(OP)?);
+    weight.sum(cpu, x, g, sums);
+    let (sums, l) = (&*sums, *dw.layout());
+    let to = Parts::new(dw.data::<f32>(OP)?);
+    cpu.team.run(weight.pieces(), |index| {
+        let piece = weight.piece(index);
+        let (width, own) = (piece.columns.len(), weight.channels[0]);
+        for from in piece.sums.clone() {
+            let sum = (1..weight.shares).fold(sums[from], |sum, share| sum + sums[share * weight.len() + from]);
+            let (rest, column) = ((from - piece.sums.start) / width, (from - piece.sums.start) % width);
+            let o = piece.group * weight.channels[1] + piece.columns.start + column;
+            let at = [o, rest % own, piece.tap_row, rest / own];
+            let at: usize = at.iter().zip(l.strides.iter()).map(|(at, stride)| at * stride).sum();
+            // SAFETY: inside the layout, and one place an element (`weight_gradient` checked).
+            unsafe { *to.pointer().add(l.offset + at) = sum };
+        }
+    });
+    Ok(())
+}
