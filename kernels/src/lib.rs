@@ -24,6 +24,7 @@ pub mod norm;
 pub mod optim;
 pub mod pointwise;
 pub mod random;
+pub mod reduce;
 mod rows;
 mod scratch;
 pub mod softmax;
