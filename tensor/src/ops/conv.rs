@@ -1,0 +1,109 @@
+//! Two-dimensional convolution and its two gradients; images `[N, C, H, W]`, stored channels last.
+//!
+//! Packed weights are kept with the weight's storage until that is written in place.
+
+use super::{common, scratch};
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+use crate::{DType, Layout, Tensor};
+pub use kernels::conv::Conv;
+use kernels::conv::{self, Packed, Role};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+impl Tensor {
+    /// `x [n, c, h, w]` with `weight [o, c / groups, kh, kw]` and `bias [o]`: `[n, o, ho, wo]`.
+    #[track_caller]
+    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, p: &Conv) -> Result<Tensor> {
+        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        let (device, dtype) = common("conv2d", &operands)?;
+        let shape = p.output_shape(self.shape(), weight.shape())?;
+        let x = self.channels_last()?;
+        let y = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
+        let d = device.kernels();
+        let space = scratch(&device, conv::forward_scratch(d, p, x.layout(), weight.layout(), dtype))?;
+        let mut space = space.storage().write("conv2d")?;
+        let bias = bias.map(Tensor::contiguous).transpose()?;
+        let bias = bias.as_ref().map(|bias| bias.read("conv2d")).transpose()?;
+        let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
+        let x = x.read("conv2d")?;
+        let x = x.view()?;
+        if dtype == DType::F32 {
+            let packed = packed(weight, p, Role::Forward)?;
+            let held = packed.read("conv2d")?;
+            let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
+            y.fill_with(|y| conv::forward_packed(d, p, x, w, bias, y, space.bytes()))?;
+        } else {
+            let w = weight.read("conv2d")?;
+            let w = w.view()?;
+            y.fill_with(|y| conv::forward(d, p, x, w, bias, y, space.bytes()))?;
+        }
+        Ok(y)
+    }
+
+    /// The gradient by the input of shape `x`, from this cotangent `[n, o, ho, wo]`.
+    #[track_caller]
+    pub fn conv2d_input_gradient(&self, weight: &Tensor, p: &Conv, x: &[usize]) -> Result<Tensor> {
+        let (device, dtype) = common("conv2d", &[self, weight])?;
+        let shape = crate::tensor::dims("conv2d", x)?;
+        let dx = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
+        let g = self.channels_last()?;
+        let d = device.kernels();
+        let space = scratch(&device, conv::input_gradient_scratch(d, p, dx.layout(), weight.layout(), dtype))?;
+        let mut space = space.storage().write("conv2d")?;
+        let g = g.read("conv2d")?;
+        let g = g.view()?;
+        if dtype == DType::F32 {
+            let packed = packed(weight, p, Role::InputGradient)?;
+            let held = packed.read("conv2d")?;
+            let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
+            dx.fill_with(|dx| conv::input_gradient_packed(d, p, g, w, dx, space.bytes()))?;
+        } else {
+            let w = weight.read("conv2d")?;
+            let w = w.view()?;
+            dx.fill_with(|dx| conv::input_gradient(d, p, g, w, dx, space.bytes()))?;
+        }
+        Ok(dx)
+    }
+
+    /// The gradient by the weight of shape `w`, summed over the batch, from the input and a cotangent.
+    #[track_caller]
+    pub fn conv2d_weight_gradient(&self, cotangent: &Tensor, p: &Conv, w: &[usize]) -> Result<Tensor> {
+        let (device, dtype) = common("conv2d", &[self, cotangent])?;
+        let dw = Tensor::empty(&device, dtype, Layout::contiguous(crate::tensor::dims("conv2d", w)?))?;
+        let (x, g) = (self.channels_last()?, cotangent.channels_last()?);
+        let d = device.kernels();
+        let space = scratch(&device, conv::weight_gradient_scratch(d, p, x.layout(), dw.layout(), dtype))?;
+        let mut space = space.storage().write("conv2d")?;
+        let (x, g) = (x.read("conv2d")?, g.read("conv2d")?);
+        let (x, g) = (x.view()?, g.view()?);
+        dw.fill_with(|dw| conv::weight_gradient(d, p, x, g, dw, space.bytes()))?;
+        Ok(dw)
+    }
+}
+
+fn four(weight: &Tensor) -> Result<[usize; 4]> {
+    weight
+        .shape()
+        .try_into()
+        .map_err(|_| Error::shape("conv2d", format!("the weight {:?} must have 4 axes", weight.shape())))
+}
+
+/// The packed form of a weight, made once for each content of its storage.
+fn packed(weight: &Tensor, p: &Conv, role: Role) -> Result<Arc<Storage>> {
+    let mut key = DefaultHasher::new();
+    ("conv", p, role, &weight.layout().shape, &weight.layout().strides, weight.layout().offset).hash(&mut key);
+    weight.storage().derived(key.finish(), || {
+        let device = weight.device();
+        let storage = Storage::new(device, conv::packed_len(p, role, weight.layout()) * DType::F32.size())?;
+        let from = weight.read("conv2d")?;
+        conv::pack(
+            device.kernels(),
+            p,
+            role,
+            from.view()?,
+            bytemuck::cast_slice_mut(storage.write("conv2d")?.bytes()),
+        )?;
+        Ok(storage)
+    })
+}

@@ -1,0 +1,92 @@
+//! Matrix products: general, and with a weight that is packed once.
+
+use super::{common, scratch};
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+use crate::{DType, Layout, Tensor};
+use kernels::matmul;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+impl Tensor {
+    /// `[.., m, k] x [.., k, n] = [.., m, n]`; batch axes broadcast. Row-major whatever the strides of the operands.
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        let (device, dtype) = common("matmul", &[self, other])?;
+        let shape = matmul::output_shape(self.layout(), other.layout()).ok_or_else(|| {
+            let (a, b) = (self.shape(), other.shape());
+            Error::shape(
+                "matmul",
+                format!("{a:?} x {b:?}: [.., m, k] x [.., k, n] wants equal k, and batch axes that broadcast"),
+            )
+        })?;
+        if self.count() == 0 || other.count() == 0 {
+            return Tensor::full_in(&device, dtype, Layout::contiguous(shape), 0.0);
+        }
+        let out = Tensor::empty(&device, dtype, Layout::contiguous(shape))?;
+        let space = scratch(&device, matmul::forward_scratch(device.kernels(), self.layout(), other.layout(), dtype))?;
+        let mut space = space.storage().write("matmul")?;
+        let (a, b) = (self.read("matmul")?, other.read("matmul")?);
+        let (a, b) = (a.view()?, b.view()?);
+        out.fill_with(|c| matmul::forward(device.kernels(), a, b, None, c, space.bytes()))?;
+        Ok(out)
+    }
+
+    /// `x [.., in]` with `weight [out, in]` and `bias [out]`: `x weight' + bias`, `[.., out]`. The packed weight is kept.
+    #[track_caller]
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        let (device, dtype) = common("linear", &operands)?;
+        let fits = match weight.shape() {
+            &[out, inner] => self.shape().last() == Some(&inner) && bias.is_none_or(|bias| bias.shape() == [out]),
+            _ => false,
+        };
+        if !fits {
+            let what = format!(
+                "{:?} with weight {:?} and bias {:?}: [.., in] wants [out, in] and [out]",
+                self.shape(),
+                weight.shape(),
+                bias.map(|bias| bias.shape())
+            );
+            return Err(Error::shape("linear", what));
+        }
+        let (inner, outer) = (weight.shape()[1], weight.shape()[0]);
+        let mut shape = self.dims();
+        let last = shape.len() - 1;
+        shape[last] = outer;
+        let rows = self.reshape(&[self.count() / inner.max(1), inner])?.contiguous()?;
+        let out = Tensor::empty(&device, dtype, Layout::contiguous(shape))?;
+        let flat = out.reshape(&[rows.shape()[0], outer])?;
+        let bias = bias.map(|bias| bias.contiguous()).transpose()?;
+        let bias = bias.as_ref().map(|bias| bias.read("linear")).transpose()?;
+        let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
+        let a = rows.read("linear")?;
+        let a = a.view()?;
+        if dtype == DType::F32 {
+            let packed = packed(weight)?;
+            let held = packed.read("linear")?;
+            let packed = bytemuck::cast_slice(held.bytes());
+            flat.fill_with(|c| matmul::forward_packed(device.kernels(), a, packed, outer, bias, c))?;
+        } else {
+            let turned = weight.transpose(0, 1)?;
+            let b = turned.read("linear")?;
+            let b = b.view()?;
+            flat.fill_with(|c| matmul::forward(device.kernels(), a, b, bias, c, &mut []))?;
+        }
+        Ok(out)
+    }
+}
+
+fn packed(weight: &Tensor) -> Result<Arc<Storage>> {
+    let mut key = DefaultHasher::new();
+    ("linear", &weight.layout().shape, &weight.layout().strides, weight.layout().offset).hash(&mut key);
+    weight.storage().derived(key.finish(), || {
+        let device = weight.device();
+        let turned = weight.transpose(0, 1)?;
+        let storage =
+            Storage::new(device, matmul::packed_len(turned.shape()[0], turned.shape()[1]) * DType::F32.size())?;
+        let from = turned.read("linear")?;
+        matmul::pack(device.kernels(), from.view()?, bytemuck::cast_slice_mut(storage.write("linear")?.bytes()))?;
+        Ok(storage)
+    })
+}

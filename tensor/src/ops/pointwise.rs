@@ -1,0 +1,31 @@
+//! Scalar functions, elementwise, with their first two derivatives.
+
+use super::{common, common_shape, result_layout};
+use crate::Tensor;
+use crate::error::Result;
+pub use kernels::pointwise::Function;
+
+impl Tensor {
+    /// `f(x)`, or its derivative of `order` 1 or 2.
+    #[track_caller]
+    pub fn map(&self, f: Function, order: u8) -> Result<Tensor> {
+        let out = Tensor::empty(self.device(), self.dtype(), result_layout(self.dims(), &[self]))?;
+        let x = self.read(f.name())?;
+        let x = x.view()?;
+        out.fill_with(|y| kernels::pointwise::apply(self.device().kernels(), f, order, x, y))?;
+        Ok(out)
+    }
+
+    /// `g f(x)` with the derivative of `order` in the place of `f`; broadcast.
+    #[track_caller]
+    pub fn map_scaled(&self, f: Function, order: u8, g: &Tensor) -> Result<Tensor> {
+        let (device, dtype) = common(f.name(), &[self, g])?;
+        let shape = common_shape(f.name(), &[self, g])?;
+        let out = Tensor::empty(&device, dtype, result_layout(shape, &[self, g]))?;
+        let (x, g) = (self.broadcast_to(&shape)?, g.broadcast_to(&shape)?);
+        let (x, g) = (x.read(f.name())?, g.read(f.name())?);
+        let (x, g) = (x.view()?, g.view()?);
+        out.fill_with(|y| kernels::pointwise::scaled(device.kernels(), f, order, x, g, y))?;
+        Ok(out)
+    }
+}

@@ -1,0 +1,33 @@
+//! Softmax over the last axis, and its backward kernel.
+
+use super::common;
+use crate::error::{Error, Result};
+use crate::{Layout, Tensor};
+
+impl Tensor {
+    /// `e^x / sum e^x` along the last axis.
+    #[track_caller]
+    pub fn softmax(&self) -> Result<Tensor> {
+        if self.rank() == 0 {
+            return Err(Error::shape("softmax", "a single number has no axis to normalise; reshape to [1]"));
+        }
+        let x = self.contiguous()?;
+        let out = Tensor::empty(self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
+        let x = x.read("softmax")?;
+        let x = x.view()?;
+        out.fill_with(|y| kernels::softmax::forward(self.device().kernels(), x, y))?;
+        Ok(out)
+    }
+
+    /// The gradient by the input; this is the softmax.
+    #[track_caller]
+    pub fn softmax_backward(&self, cotangent: &Tensor) -> Result<Tensor> {
+        let (device, dtype) = common("softmax", &[self, cotangent])?;
+        let (y, g) = (self.contiguous()?, cotangent.contiguous()?);
+        let out = Tensor::empty(&device, dtype, Layout::contiguous(self.dims()))?;
+        let (y, g) = (y.read("softmax")?, g.read("softmax")?);
+        let (y, g) = (y.view()?, g.view()?);
+        out.fill_with(|dx| kernels::softmax::backward(device.kernels(), y, g, dx))?;
+        Ok(out)
+    }
+}
