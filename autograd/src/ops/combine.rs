@@ -1,0 +1,102 @@
+//! `sum_i c_i x_i` with fixed coefficients, broadcast: sums, differences, scalings, and every sampler step.
+
+use super::{lift, with_lead};
+use crate::check::{Case, case};
+use crate::error::Result;
+use crate::rule::{Linear, LinearRule, Saves, record};
+use crate::var::Var;
+use smallvec::SmallVec;
+use tensor::{Dims, Tensor};
+
+impl Var {
+    /// `sum_i c_i x_i` in one pass, operands broadcast to one shape, added in the order given. At most 8 terms.
+    #[track_caller]
+    pub fn combine(terms: &[(f64, &Var)]) -> Result<Var> {
+        let values: SmallVec<[(f64, &Tensor); 4]> = terms.iter().map(|(c, x)| (*c, &x.value)).collect();
+        let value = Tensor::combine(&values)?;
+        let inputs: SmallVec<[&Var; 4]> = terms.iter().map(|(_, x)| *x).collect();
+        let rule = Combine {
+            rank: value.rank(),
+            coefficients: terms.iter().map(|(c, _)| *c).collect(),
+            shapes: inputs.iter().map(|x| x.dims()).collect(),
+        };
+        record(LinearRule(rule), Saves::Nothing, &inputs, value, [])
+    }
+
+    /// `self + other`, broadcast.
+    #[track_caller]
+    pub fn add(&self, other: &Var) -> Result<Var> {
+        Var::combine(&[(1.0, self), (1.0, other)])
+    }
+
+    /// `self - other`, broadcast.
+    #[track_caller]
+    pub fn sub(&self, other: &Var) -> Result<Var> {
+        Var::combine(&[(1.0, self), (-1.0, other)])
+    }
+
+    /// `c self`.
+    #[track_caller]
+    pub fn scale(&self, c: f64) -> Result<Var> {
+        Var::combine(&[(c, self)])
+    }
+
+    /// `self + c`.
+    #[track_caller]
+    pub fn shift(&self, c: f64) -> Result<Var> {
+        let c = Tensor::full(self.device(), self.dtype(), &[], c)?;
+        self.add(&Var::constant(c))
+    }
+}
+
+struct Combine {
+    rank: usize,
+    coefficients: SmallVec<[f64; 4]>,
+    shapes: SmallVec<[Dims; 4]>,
+}
+
+impl Linear for Combine {
+    fn name(&self) -> &'static str {
+        "combine"
+    }
+    fn forward(&self, tangents: &[Option<Var>], lead: Option<usize>) -> Result<Var> {
+        let mut lifted: SmallVec<[(f64, Var); 4]> = SmallVec::new();
+        for (i, tangent) in tangents.iter().enumerate() {
+            if let Some(tangent) = tangent {
+                lifted.push((self.coefficients[i], lift(tangent, self.shapes[i].len(), self.rank, lead)?));
+            }
+        }
+        let terms: SmallVec<[(f64, &Var); 4]> = lifted.iter().map(|(c, x)| (*c, x)).collect();
+        let sum = Var::combine(&terms)?;
+        // Where the widest operand has no tangent, the sum of the others is still of the result's shape.
+        let shape = self.shapes.iter().fold(SmallVec::<[usize; 8]>::from_elem(1, self.rank), |mut shape, own| {
+            let extra = shape.len() - own.len();
+            own.iter().enumerate().for_each(|(axis, &size)| {
+                if size != 1 {
+                    shape[axis + extra] = size;
+                }
+            });
+            shape
+        });
+        sum.broadcast_to(&with_lead(lead, &shape))
+    }
+    fn adjoint(&self, i: usize, cotangent: &Var, lead: Option<usize>) -> Result<Var> {
+        cotangent.sum_to_lead(&self.shapes[i], lead)?.scaled_unless_one(self.coefficients[i])
+    }
+}
+
+impl Var {
+    fn scaled_unless_one(self, c: f64) -> Result<Var> {
+        if c == 1.0 { Ok(self) } else { self.scale(c) }
+    }
+}
+
+pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
+    let three = |x: &[Var]| Var::combine(&[(0.5, &x[0]), (-2.0, &x[1]), (3.0, &x[2])]);
+    let same = [&[3, 4, 5][..], &[1], &[0, 3], &[2, 7, 1, 33]];
+    let mut cases: Vec<Case> = same.iter().map(|shape| case(three).inputs(&[shape, shape, shape])).collect();
+    cases.push(case(three).inputs(&[&[2, 3, 4, 5], &[3, 1, 1], &[]]));
+    cases.push(case(three).inputs(&[&[4, 1], &[5], &[1, 5]]));
+    cases.push(case(|x| x[0].add(&x[0])).inputs(&[&[17]]));
+    vec![("combine", cases)]
+}
