@@ -7,6 +7,7 @@
 //! Promises every family keeps: results do not depend on the number of threads, and row `i` of a batch does not depend on
 //! the rest of the batch, bit for bit on one instruction-set path.
 
+pub mod attention;
 mod blocks;
 pub mod combine;
 pub mod conv;

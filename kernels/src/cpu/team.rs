@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 const SPIN: Duration = Duration::from_micros(50);
 
+/// Floating-point operations below which one thread is done before another has woken.
+pub(crate) const WORTH_WAKING: u64 = 20_000;
+
 /// A parallel region in progress. Lives on the caller's stack; workers reach it through a pointer that the caller takes
 /// back, and waits until nobody holds, before it returns.
 struct Region<'a> {
@@ -110,7 +113,6 @@ impl Team {
     /// Cuts `0..items` into ranges and calls `body` on each, in parallel; in one piece when `flops`, the work of all
     /// items together, would not pay for waking a thread. What `body` does for an item must not depend on the range.
     pub fn share(&self, items: usize, flops: u64, body: impl Fn(Range<usize>) + Sync) {
-        const WORTH_WAKING: u64 = 20_000;
         let pieces = if flops < WORTH_WAKING { 1 } else { 16 * self.threads() };
         let each = items.div_ceil(pieces).max(1);
         self.run(items.div_ceil(each), |piece| body(piece * each..items.min((piece + 1) * each)));
