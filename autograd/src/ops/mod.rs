@@ -2,6 +2,7 @@
 //!
 //! [`registry`] lists every op with its rows of tests; the test of this module runs them all and fails for an op without.
 
+pub mod attention;
 pub mod combine;
 pub mod conv;
 pub mod copy;
@@ -21,6 +22,7 @@ use crate::var::Var;
 /// Every op with its rows for [`crate::check::check_op`].
 pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
     let families = [
+        attention::rows(),
         combine::rows(),
         conv::rows(),
         copy::rows(),

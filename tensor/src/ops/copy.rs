@@ -8,16 +8,21 @@ impl Tensor {
     /// Row-major; itself where it is already.
     #[track_caller]
     pub fn contiguous(&self) -> Result<Tensor> {
-        if self.layout().is_contiguous() { Ok(self.clone()) } else { self.copy_in(Layout::contiguous(self.dims())) }
+        self.stored(Layout::contiguous(self.dims()), self.layout().is_contiguous())
     }
 
     /// `[.., C, H, W]` stored as `[.., H, W, C]`; itself where it is already.
     #[track_caller]
     pub fn channels_last(&self) -> Result<Tensor> {
-        if self.layout().is_channels_last() {
-            Ok(self.clone())
-        } else {
-            self.copy_in(Layout::channels_last(self.dims()))
+        self.stored(Layout::channels_last(self.dims()), self.layout().is_channels_last())
+    }
+
+    /// Stored as `layout`: itself where it `is` already. The strides of nothing are free to choose.
+    fn stored(&self, layout: Layout, is: bool) -> Result<Tensor> {
+        match (self.count(), is) {
+            (0, _) => Ok(self.with_layout(layout)),
+            (_, true) => Ok(self.clone()),
+            (_, false) => self.copy_in(layout),
         }
     }
 

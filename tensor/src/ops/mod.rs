@@ -3,6 +3,7 @@
 //! Here a kernel gets its result: checks that operands belong together, copies where a kernel needs another storage order,
 //! allocates the result, asks for scratch, runs. No op has a fallback that changes what it computes.
 
+pub mod attention;
 pub mod combine;
 pub mod conv;
 pub mod copy;

@@ -1,0 +1,73 @@
+//! Attention: fused, and in primitives where the map itself is wanted.
+
+use crate::check::{Case, case};
+use crate::error::Result;
+use crate::rule::{Fused, FusedRule, Saves, record};
+use crate::var::Var;
+use tensor::Tensor;
+pub use tensor::ops::attention::Attention;
+
+impl Var {
+    /// `softmax(scale q k') v` for `q [b, h, s, e]`, `k [b, h, t, e]`, `v [b, h, t, f]`: `[b, h, s, f]`. The map of
+    /// `s x t` numbers is never held, except under second derivatives and tangents.
+    #[track_caller]
+    pub fn attention(&self, k: &Var, v: &Var, scale: f64) -> Result<Var> {
+        let p = Attention { scale };
+        let (out, lse) = self.value.attention(&k.value, &v.value, &p)?;
+        record(FusedRule(Flash { p }), Saves::Inputs, &[self, k, v], out.clone(), [out, lse])
+    }
+
+    /// The same with its map `[b, h, s, t]`, whose rows sum to 1: both differentiable.
+    #[track_caller]
+    pub fn attention_with_map(&self, k: &Var, v: &Var, scale: f64) -> Result<(Var, Var)> {
+        let map = self.matmul(&k.transpose(0, 1)?)?.scale(scale)?.softmax()?;
+        Ok((map.matmul(v)?, map))
+    }
+}
+
+struct Flash {
+    p: Attention,
+}
+
+impl Fused for Flash {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+    fn backward(
+        &self,
+        inputs: &[Tensor],
+        extra: &[Tensor],
+        g: &Tensor,
+        _needs: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
+        let gradients = Tensor::attention_backward([q, k, v], [&extra[0], &extra[1]], g, &self.p)?;
+        Ok(gradients.into_iter().map(Some).collect())
+    }
+    fn composite(&self, inputs: &[Var]) -> Result<Var> {
+        Ok(inputs[0].attention_with_map(&inputs[1], &inputs[2], self.p.scale)?.0)
+    }
+}
+
+pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
+    let flash = |x: &[Var]| x[0].attention(&x[1], &x[2], 0.5);
+    let shapes: [[&[usize]; 3]; 4] = [
+        [&[2, 3, 5, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
+        [&[1, 2, 7, 8], &[1, 2, 20, 8], &[1, 2, 20, 6]],
+        [&[1, 1, 1, 1], &[1, 1, 3, 1], &[1, 1, 3, 1]],
+        [&[0, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 3, 4]],
+    ];
+    let mut cases: Vec<Case> = shapes.iter().map(|shapes| case(flash).inputs(shapes).products(64)).collect();
+    cases.push(case(flash).inputs(&[&[2, 2, 49, 8][..]; 3]).products(64).batched(&[0, 1, 2]));
+    // Heads as they come from a linear layer: [b, s, h e] seen as [b, h, s, e].
+    let split = |x: &[Var]| {
+        let heads = |x: &Var| x.reshape(&[2, 5, 3, 4])?.permute(&[0, 2, 1, 3]);
+        heads(&x[0])?.attention(&heads(&x[1])?, &heads(&x[2])?, 0.5)?.permute(&[0, 2, 1, 3])?.reshape(&[2, 5, 12])
+    };
+    cases.push(case(split).inputs(&[&[2, 5, 12][..]; 3]).products(64));
+    let map = |x: &[Var]| Ok(x[0].attention_with_map(&x[1], &x[1], 0.5)?.1);
+    vec![
+        ("attention", cases),
+        ("attention_with_map", vec![case(map).inputs(&[&[2, 2, 3, 4], &[2, 2, 5, 4]]).products(64)]),
+    ]
+}
