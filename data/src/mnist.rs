@@ -87,7 +87,7 @@ pub(crate) fn find(dir: &Path, name: &str) -> Result<PathBuf> {
     let names = [name, &dotted].map(|name| [name.to_owned(), format!("{name}.gz")]);
     names.as_flattened().iter().map(|name| dir.join(name)).find(|path| path.is_file()).ok_or_else(|| {
         Error::Missing(format!(
-            "no {name} or {name}.gz in {}: get MNIST with `consort fetch mnist`, or name the folder that has its four files",
+            "no {name} or {name}.gz in {}: get MNIST with `consort data mnist`, or name the folder that has its four files",
             dir.display()
         ))
     })
@@ -154,7 +154,7 @@ pub(crate) mod tests {
         let missing = Mnist::load(Path::new("nowhere")).unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in nowhere: get MNIST with `consort fetch mnist`, or \
+            "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in nowhere: get MNIST with `consort data mnist`, or \
              name the folder that has its four files"
         );
         assert!(missing.is_usage());
