@@ -1,1 +1,21 @@
-//! (to come)
+//! The command line's library: run folders, presets, progress, plots and reports, and the crates below for embedding.
+//!
+//! `main.rs` only orchestrates. A command is a struct of arguments in [`args`] and a function in [`commands`] from it to
+//! a [`Summary`].
+
+pub mod args;
+pub mod commands;
+pub mod error;
+pub mod exit;
+pub mod progress;
+pub mod summary;
+
+pub use autograd;
+pub use data;
+pub use error::{Error, Result};
+pub use kernels;
+pub use methods;
+pub use nn;
+pub use progress::Progress;
+pub use summary::Summary;
+pub use tensor;

@@ -1,0 +1,81 @@
+//! `consort train`.
+
+use super::{Machine, Models, Out, Output, PresetChoice, range};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What every training takes.
+#[derive(Args, Clone, Debug)]
+pub struct Training {
+    /// Go on with an earlier run in its folder, bit for bit, as it was asked for then
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "preset", "set", "seed"])]
+    pub resume: Option<PathBuf>,
+    /// Where the run goes.
+    #[command(flatten)]
+    pub out: Out,
+    /// With which figures.
+    #[command(flatten)]
+    pub preset: PresetChoice,
+    /// On what.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Print the cost in FLOPs, bytes and time, and do nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// How results are told.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `consort train mnist-score`: a denoiser of digits.
+#[derive(Args, Clone, Debug)]
+pub struct TrainScore {
+    /// The folder of the data set [default: $CONSORT_DATA/mnist, or data-cache/mnist]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What every training takes.
+    #[command(flatten)]
+    pub training: Training,
+}
+
+/// `consort train mnist-guide` and `mnist-judge`: the classifier that steers, and another that judges.
+#[derive(Args, Clone, Debug)]
+pub struct TrainClassifier {
+    /// The folder of the data set [default: $CONSORT_DATA/mnist, or data-cache/mnist]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What every training takes.
+    #[command(flatten)]
+    pub training: Training,
+}
+
+/// `consort train cmad`: controls under which several copies of one denoiser make one digit.
+#[derive(Args, Clone, Debug)]
+pub struct TrainCmad {
+    /// The digit to make
+    #[arg(long, value_name = "D", value_parser = range::target)]
+    pub target: u8,
+    /// Agents, each with a stripe of rows
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = range::agents)]
+    pub agents: usize,
+    /// Which controls an update changes
+    #[arg(long, value_enum, default_value_t = Scheme::Joint)]
+    pub scheme: Scheme,
+    /// Where shipped models are.
+    #[command(flatten)]
+    pub models: Models,
+    /// What every training takes.
+    #[command(flatten)]
+    pub training: Training,
+}
+
+/// Which controls an update changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// All agents' at once
+    Joint,
+    /// One agent's for some updates, the others' parameters fixed; then the next's
+    ControlWise,
+}
