@@ -4,10 +4,12 @@
 //! a [`Summary`].
 
 pub mod args;
+pub mod atomic;
 pub mod commands;
 pub mod error;
 pub mod exit;
 pub mod progress;
+pub mod run;
 pub mod summary;
 
 pub use autograd;
@@ -17,5 +19,6 @@ pub use kernels;
 pub use methods;
 pub use nn;
 pub use progress::Progress;
+pub use run::{Record, RunFolder};
 pub use summary::Summary;
 pub use tensor;
