@@ -8,6 +8,8 @@ pub mod atomic;
 pub mod commands;
 pub mod error;
 pub mod exit;
+pub mod models;
+pub mod preset;
 pub mod progress;
 pub mod run;
 pub mod summary;

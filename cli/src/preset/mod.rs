@@ -1,0 +1,127 @@
+//! Presets: the figures of a command, in TOML files that are compiled in.
+//!
+//! The first preset of a command is its default and names every key there is. A file of the user's and each `--set` only
+//! change some; a key that is not among them is refused with the one it resembles most.
+
+mod cmad;
+mod merge;
+mod mnist;
+
+pub use cmad::{CdpsPreset, CmadPreset, ControlNetwork};
+pub use mnist::{MnistGuide, MnistJudge, MnistScore, ScoreNetwork};
+
+use crate::args::PresetChoice;
+use crate::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+use toml::Table;
+
+/// The figures of one command.
+pub trait Preset: Serialize + DeserializeOwned {
+    /// Names and texts; the first is the default, the others only change some of its keys.
+    const BUILT_IN: &'static [(&'static str, &'static str)];
+
+    /// Refuses figures that nothing can be computed with, in a sentence that begins with the key.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// The preset that was chosen, with the changes that were asked for.
+pub fn load<P: Preset>(choice: &PresetChoice) -> Result<P> {
+    let Some(&(_, default)) = P::BUILT_IN.first() else { return Err(Error::usage("there are no presets")) };
+    let mut table: Table = parse(default, "the default preset")?;
+    if let Some(name) = &choice.preset {
+        let (text, whence) = text::<P>(name)?;
+        merge::merge(&mut table, parse(&text, &whence)?).map_err(|what| Error::usage(format!("{whence}: {what}")))?;
+    }
+    for change in &choice.set {
+        let refused = |what| Error::usage(format!("--set {change}: {what}"));
+        merge::merge(&mut table, merge::change(change).map_err(refused)?).map_err(refused)?;
+    }
+    let preset: P =
+        table.try_into().map_err(|error: toml::de::Error| Error::usage(format!("preset: {}", flat(&error))))?;
+    preset.check().map_err(|what| Error::usage(format!("preset: {what}")))?;
+    Ok(preset)
+}
+
+/// The text of a preset and what to call it: one that is compiled in, or else a file.
+fn text<P: Preset>(name: &str) -> Result<(String, String)> {
+    if let Some(&(_, text)) = P::BUILT_IN.iter().find(|&&(built_in, _)| built_in == name) {
+        return Ok((text.into(), format!("preset {name}")));
+    }
+    let path = Path::new(name);
+    if path.extension().is_none() && !path.exists() {
+        let names: Vec<_> = P::BUILT_IN.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        return Err(Error::usage(format!(
+            "there is no preset `{name}`: take one of {names}, or a file's name with .toml"
+        )));
+    }
+    Ok((fs::read_to_string(path).map_err(Error::input(path))?, name.into()))
+}
+
+fn parse(text: &str, whence: &str) -> Result<Table> {
+    text.parse().map_err(|error| Error::usage(format!("{whence} is no TOML: {}", flat(&error))))
+}
+
+/// The library's message on one line.
+fn flat(error: &toml::de::Error) -> String {
+    error.to_string().trim().split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// How the learning rate goes over a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// As it is.
+    Constant,
+    /// Down to 0 along half a cosine.
+    Cosine,
+}
+
+impl Schedule {
+    /// The factor at update `step` of `steps`, rising linearly over the first `warmup`.
+    pub fn factor(self, step: u64, steps: u64, warmup: u64) -> f64 {
+        let rise = ((step + 1) as f64 / warmup.max(1) as f64).min(1.0);
+        let done = step.saturating_sub(warmup) as f64 / steps.saturating_sub(warmup).max(1) as f64;
+        rise * match self {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 + 0.5 * (std::f64::consts::PI * done.min(1.0)).cos(),
+        }
+    }
+}
+
+fn counts(figures: &[(&str, usize)]) -> Result<(), String> {
+    let wrong = figures.iter().find(|(_, figure)| *figure == 0);
+    wrong.map_or(Ok(()), |(key, _)| Err(format!("`{key}` is 0, give 1 or more")))
+}
+
+fn positive(figures: &[(&str, f64)]) -> Result<(), String> {
+    let wrong = figures.iter().find(|(_, figure)| !(*figure > 0.0 && figure.is_finite()));
+    wrong.map_or(Ok(()), |(key, figure)| Err(format!("`{key}` is {figure}, give a number above 0")))
+}
+
+fn not_negative(figures: &[(&str, f64)]) -> Result<(), String> {
+    let wrong = figures.iter().find(|(_, figure)| !(*figure >= 0.0 && figure.is_finite()));
+    wrong.map_or(Ok(()), |(key, figure)| Err(format!("`{key}` is {figure}, give 0 or a number above")))
+}
+
+/// In [0, 1).
+fn fractions(figures: &[(&str, f64)]) -> Result<(), String> {
+    let wrong = figures.iter().find(|(_, figure)| !(0.0..1.0).contains(figure));
+    wrong.map_or(Ok(()), |(key, figure)| Err(format!("`{key}` is {figure}, give 0 or more, and less than 1")))
+}
+
+/// Channels of a network's levels, each a whole number of `groups`.
+fn channels(key: &str, channels: &[usize], groups: usize) -> Result<(), String> {
+    if channels.is_empty() || channels.len() > 3 {
+        return Err(format!("`{key}` has {} levels, give 1 to 3: 28 x 28 can be halved twice", channels.len()));
+    }
+    let wrong = channels.iter().find(|&&count| count == 0 || groups == 0 || !count.is_multiple_of(groups));
+    let sentence = |count| format!("`{key}` has {count}, give multiples of the {groups} groups of the norms");
+    wrong.map_or(Ok(()), |count| Err(sentence(count)))
+}
+
+#[cfg(test)]
+mod tests;
