@@ -1,7 +1,9 @@
 //! Diffusion, and every algorithm on it. Knows nothing of files or terminals.
 //!
-//! A [`Process`] is the noising, x_t = alpha(t) x_0 + sigma(t) noise. Randomness is a function of (seed, sample, step, purpose): see
-//! [`noise`].
+//! The nouns: a [`Process`] is the noising, x_t = alpha(t) x_0 + sigma(t) noise. A [`Denoiser`] gives the clean estimate of a
+//! noisy state, convertible to noise, score and velocity. A [`Grid`] is the times at which a sampler evaluates it, a
+//! [`Sampler`] the rule that turns a grid into a [`Table`] of coefficients, and [`sample`] runs a table. Randomness is a
+//! function of (seed, sample, step, purpose): see [`noise`].
 
 pub mod analytic;
 pub mod denoiser;
@@ -10,6 +12,8 @@ pub mod error;
 pub mod grid;
 pub mod noise;
 pub mod process;
+pub mod sampler;
+pub mod table;
 #[cfg(test)]
 mod testing;
 
@@ -20,3 +24,5 @@ pub use error::{Error, Kind, Result};
 pub use grid::{Grid, Spacing};
 pub use noise::{Noise, Place, Purpose};
 pub use process::{Flow, Level, Process};
+pub use sampler::{Churn, Draw, Moment, Order, Sampler, sample};
+pub use table::{Correction, Row, Step, Table};

@@ -1,0 +1,92 @@
+//! Orders of convergence, measured without drawing: errors are deterministic, in f64.
+
+use crate::testing::{Normal, constant, law, numbers, order};
+use crate::{Condition, Denoiser, Gaussian, GaussianDenoiser, Grid, MixtureDenoiser, Order, Process, Sampler, Table};
+
+/// The end of the time axis is left out: near t = 0 a uniform grid is not yet in the range where orders show.
+fn grid(steps: usize) -> Grid {
+    Grid::new((0..=steps).map(|k| 1.0 - 0.9 * k as f64 / steps as f64).collect()).unwrap()
+}
+
+fn noisy_end(sampler: Sampler, process: &Process, steps: usize) -> Table {
+    sampler.table(process, &grid(steps)).unwrap().without_mean()
+}
+
+fn follow(denoiser: &dyn Denoiser, table: &Table, start: &[f64]) -> Vec<f64> {
+    let mut x = constant(&[start.len() / 2, 2], start);
+    for row in table.rows() {
+        x = row.step(denoiser, &Condition::None, &x, None).unwrap().next;
+    }
+    numbers(&x)
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[track_caller]
+fn assert_order(errors: [f64; 3], want: f64) {
+    for pair in errors.windows(2) {
+        assert!((order(pair[0], pair[1]) - want).abs() < 0.1, "errors {errors:?}, order {}", order(pair[0], pair[1]));
+    }
+}
+
+const DETERMINISTIC: [(Sampler, f64); 3] = [
+    (Sampler::ProbabilityFlow { order: Order::Euler }, 1.0),
+    (Sampler::ProbabilityFlow { order: Order::Heun }, 2.0),
+    (Sampler::Ddim { eta: 0.0 }, 1.0),
+];
+
+/// The flow of a Gaussian is known: it keeps (x - alpha m) / sqrt(alpha^2 v + sigma^2).
+#[test]
+fn flows_of_a_gaussian_converge_to_the_closed_form() {
+    let process = Process::variance_preserving();
+    let (mean, variance) = ([0.3, -0.5], [0.4, 1.7]);
+    let denoiser =
+        GaussianDenoiser::new(process.clone(), Gaussian::diagonal(mean.to_vec(), variance.to_vec()).unwrap());
+    let start = [1.3, -0.4, -2.0, 0.1];
+    let [from, to] = [1.0, 0.1].map(|t| process.level(t).unwrap());
+    let exact: Vec<f64> = (0..4)
+        .map(|i| {
+            let data = Normal { mean: mean[i % 2], variance: variance[i % 2] };
+            let (from, to) = (data.noised(&from), data.noised(&to));
+            to.mean + (start[i] - from.mean) * (to.variance / from.variance).sqrt()
+        })
+        .collect();
+    for (sampler, want) in DETERMINISTIC {
+        let error = |steps| distance(&follow(&denoiser, &noisy_end(sampler, &process, steps), &start), &exact);
+        assert_order([error(200), error(400), error(800)], want);
+    }
+}
+
+#[test]
+fn flows_of_a_mixture_converge_to_a_fine_grid() {
+    let process = Process::variance_preserving();
+    let components = vec![
+        (0.3, Gaussian::full(vec![-1.0, 0.2], vec![0.1, 0.05, 0.05, 0.2]).unwrap()),
+        (0.7, Gaussian::diagonal(vec![0.8, -0.1], vec![0.3, 0.05]).unwrap()),
+    ];
+    let denoiser = MixtureDenoiser::new(process.clone(), components).unwrap();
+    let start = [1.3, -0.4, -2.0, 0.1, 0.2, 0.3];
+    let fine = Sampler::ProbabilityFlow { order: Order::Heun };
+    let exact = follow(&denoiser, &noisy_end(fine, &process, 3200), &start);
+    for (sampler, want) in DETERMINISTIC {
+        let error = |steps| distance(&follow(&denoiser, &noisy_end(sampler, &process, steps), &start), &exact);
+        assert_order([error(100), error(200), error(400)], want);
+    }
+}
+
+#[test]
+fn stochastic_samplers_have_weak_order_one() {
+    let process = Process::variance_preserving();
+    let data = Normal { mean: 0.3, variance: 0.4 };
+    let [from, to] = [1.0, 0.1].map(|t| data.noised(&process.level(t).unwrap()));
+    for sampler in [Sampler::EulerMaruyama, Sampler::Ddim { eta: 1.0 }, Sampler::Ddim { eta: 0.5 }] {
+        let ends = [400, 800, 1600].map(|steps| law(&process, &noisy_end(sampler, &process, steps), data, from));
+        // The mean of a Gaussian is carried by DDIM without error.
+        if sampler == Sampler::EulerMaruyama {
+            assert_order(ends.map(|end| (end.mean - to.mean).abs()), 1.0);
+        }
+        assert_order(ends.map(|end| (end.variance - to.variance).abs()), 1.0);
+    }
+}
