@@ -3,51 +3,39 @@
 use crate::{Error, Result};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to the file `path`, in the place of what was there. After an error what was there still is.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
-}
-
-/// As [`write`], for what comes piece by piece or from another crate: `fill` gets the file and fails in its own words.
-pub fn write_with<E: From<Error>>(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
-) -> Result<(), E> {
     let aside = aside(path);
-    let written = write_aside(&aside, path, fill);
-    if written.is_err() {
+    let written = write_through(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    if let Err(error) = written {
         let _ = fs::remove_file(&aside); // the error to tell is the first
+        return Err(Error::io("write", path)(error));
     }
-    written
-}
-
-fn write_aside<E: From<Error>>(
-    aside: &Path,
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
-) -> Result<(), E> {
-    let refused = |source| Error::io("write", path)(source);
-    let mut file = BufWriter::new(File::create(aside).map_err(refused)?);
-    fill(&mut file)?;
-    let file = file.into_inner().map_err(|error| refused(error.into_error()))?;
-    file.sync_all().map_err(refused)?;
-    drop(file);
-    fs::rename(aside, path).map_err(refused)?;
     sync_folder(path);
     Ok(())
 }
 
-/// Removes what a process that was killed while writing left in a folder.
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes what a process that was killed while writing left in a folder; `nn` names such files in the same way.
 pub fn sweep(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let stale = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(SUFFIX));
+    let stale = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with('.') && name.ends_with(SUFFIX)
+    });
     stale.for_each(|entry| drop(fs::remove_file(entry.path())));
 }
 
-const SUFFIX: &str = ".partial";
+const SUFFIX: &str = ".part";
 
 fn aside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
@@ -71,17 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn whole_or_as_before() {
+    fn another_in_its_place() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("a.txt");
         write(&path, b"first, and longer").unwrap();
         write(&path, b"second").unwrap();
-        let torn = write_with(&path, |file| {
-            file.write_all(b"thi").unwrap();
-            file.flush().unwrap();
-            Err(Error::usage("half-way"))
-        });
-        assert_eq!(torn.unwrap_err().to_string(), "half-way");
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(names(home.path()), ["a.txt"]);
     }
@@ -91,6 +73,7 @@ mod tests {
     fn a_full_disk_is_told_and_leaves_nothing() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("big");
+        fs::write(&path, b"before").unwrap();
         std::os::unix::fs::symlink("/dev/full", aside(&path)).unwrap();
         let error = write(&path, &[0; 1 << 20]).unwrap_err();
         assert_eq!(
@@ -100,13 +83,14 @@ mod tests {
                 path.display()
             )
         );
-        assert!(!error.is_usage() && names(home.path()).is_empty());
+        assert!(!error.is_usage());
+        assert_eq!((names(home.path()), fs::read(&path).unwrap()), (vec!["big".to_owned()], b"before".to_vec()));
     }
 
     #[test]
     fn leftovers_are_swept() {
         let home = tempfile::tempdir().unwrap();
-        for name in [".checkpoint.safetensors.partial", "run.toml"] {
+        for name in [".checkpoint.safetensors.123.part", "run.toml"] {
             fs::write(home.path().join(name), b"?").unwrap();
         }
         sweep(home.path());

@@ -22,6 +22,8 @@ pub fn status(error: &anyhow::Error) -> u8 {
 fn is_usage(error: &(dyn std::error::Error + 'static)) -> Option<bool> {
     None.or_else(|| error.downcast_ref().map(crate::Error::is_usage))
         .or_else(|| error.downcast_ref().map(data::Error::is_usage))
+        .or_else(|| error.downcast_ref().map(tensor::Error::is_usage))
+        .or_else(|| error.downcast_ref().map(autograd::Error::is_usage))
 }
 
 /// The chain of causes as one sentence, without what a cause merely repeats.

@@ -1,12 +1,13 @@
 //! What a command came to: one JSON object for programs, or a few lines for people.
 
 use crate::args::Output;
-use crate::{Error, Result};
+use crate::{Error, Record, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tensor::Device;
 
 /// What a command came to. As JSON it has exactly these keys, in this order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,7 +33,18 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of a command that wrote to `out`; `seconds` are filled in when it is told.
+    /// Of a recorded run in the folder `out`, with the peak of the device's memory so far.
+    pub fn of(record: &Record, device: &Device, out: &Path) -> Summary {
+        Summary {
+            device: record.device.clone(),
+            threads: record.threads,
+            seed: record.seed,
+            peak_bytes: device.pool().account().requested_peak as u64,
+            ..Summary::new(&record.command, &record.method, Some(out))
+        }
+    }
+
+    /// Of a command that computes nothing; `seconds` are filled in when it is told.
     pub fn new(command: &str, method: &str, out: Option<&Path>) -> Summary {
         Summary {
             command: command.into(),

@@ -76,6 +76,13 @@ pub struct Machine {
     pub seed: u64,
 }
 
+impl Machine {
+    /// The device, ready to compute.
+    pub fn device(&self) -> tensor::Result<tensor::Device> {
+        tensor::Device::parse(&self.device, self.threads)
+    }
+}
+
 /// Which preset, with which changes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PresetChoice {
@@ -164,6 +171,14 @@ mod tests {
         {
             assert_eq!(told(words), None); // in clap's words
         }
+    }
+
+    #[test]
+    fn devices() {
+        let machine = |device: &str| Machine { device: device.into(), threads: 2, seed: 0 };
+        assert_eq!(machine("auto").device().unwrap().threads(), 2);
+        let missing = machine("tpu").device().unwrap_err();
+        assert!(missing.is_usage() && missing.to_string().contains("use `--device cpu`"), "{missing}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct MnistScore {
     /// Adam's learning rate.
     pub lr: f64,
     /// Updates over which it rises from 0.
-    pub warmup: u64,
+    pub warm_up: u64,
     /// How it goes from there.
     pub schedule: Schedule,
     /// Largest norm of the gradient; a longer one is scaled down to it.

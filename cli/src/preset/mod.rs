@@ -70,7 +70,7 @@ fn flat(error: &toml::de::Error) -> String {
     error.to_string().trim().split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// How the learning rate goes over a training.
+/// How the learning rate goes over a training, once it has risen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -78,18 +78,6 @@ pub enum Schedule {
     Constant,
     /// Down to 0 along half a cosine.
     Cosine,
-}
-
-impl Schedule {
-    /// The factor at update `step` of `steps`, rising linearly over the first `warmup`.
-    pub fn factor(self, step: u64, steps: u64, warmup: u64) -> f64 {
-        let rise = ((step + 1) as f64 / warmup.max(1) as f64).min(1.0);
-        let done = step.saturating_sub(warmup) as f64 / steps.saturating_sub(warmup).max(1) as f64;
-        rise * match self {
-            Schedule::Constant => 1.0,
-            Schedule::Cosine => 0.5 + 0.5 * (std::f64::consts::PI * done.min(1.0)).cos(),
-        }
-    }
 }
 
 fn counts(figures: &[(&str, usize)]) -> Result<(), String> {

@@ -95,12 +95,3 @@ fn sentences() {
         "cannot read nowhere.toml: No such file or directory; look for a slip in the path"
     );
 }
-
-#[test]
-fn learning_rates() {
-    assert_eq!([0, 1, 9].map(|step| Schedule::Constant.factor(step, 10, 2)), [0.5, 1.0, 1.0]);
-    let cosine = |step| Schedule::Cosine.factor(step, 12, 2);
-    assert_eq!((cosine(0), cosine(2), cosine(7)), (0.5, 1.0, 0.5));
-    assert!(cosine(11) > 0.0 && cosine(12).abs() < 1e-15 && cosine(u64::MAX - 1).abs() < 1e-15);
-    assert_eq!(Schedule::Cosine.factor(0, 0, 0), 1.0);
-}

@@ -13,8 +13,8 @@ pub use record::Record;
 
 use crate::{Error, Result, atomic};
 use serde::Serialize;
-use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file that a training run goes on from.
@@ -61,9 +61,15 @@ impl RunFolder {
         &self.dir
     }
 
-    /// A file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file of the folder that is about to be written by another crate.
+    pub fn file(&mut self, name: &str) -> PathBuf {
+        self.keep();
         self.dir.join(name)
+    }
+
+    /// The lines of `metrics.jsonl` so far, for plots.
+    pub fn metrics(&self) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
+        Metrics::read(&self.dir.join(METRICS))
     }
 
     /// Appends one line to `metrics.jsonl`: an object with a whole number `step`, the updates done so far.
@@ -79,18 +85,7 @@ impl RunFolder {
 
     /// Writes a file of the folder, whole.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.keep();
-        atomic::write(&self.path(name), bytes)
-    }
-
-    /// Writes a file of the folder piece by piece: see [`atomic::write_with`].
-    pub fn write_with<E: From<Error>>(
-        &mut self,
-        name: &str,
-        fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.keep();
-        atomic::write_with(&self.path(name), fill)
+        atomic::write(&self.file(name), bytes)
     }
 
     /// From here on the folder stays, whatever happens.

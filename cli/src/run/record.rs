@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
+use tensor::Device;
 use toml::Table;
 
 /// What a command was asked for.
@@ -40,15 +41,15 @@ pub struct Record {
 
 impl Record {
     /// A record of this process, starting now.
-    pub fn new(command: &str, method: &str, device: &str, threads: usize, seed: u64) -> Record {
+    pub fn new(command: &str, method: &str, device: &Device, seed: u64) -> Record {
         Record {
             command: command.into(),
             method: method.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             started: clock::instant(),
             command_line: crate::args::command_line(),
-            device: device.into(),
-            threads,
+            device: device.name().into(),
+            threads: device.threads(),
             seed,
             derived: Table::new(),
             arguments: Table::new(),

@@ -9,7 +9,9 @@ fn record() -> Record {
         batch: usize,
         lr: f64,
     }
-    let record = Record::new("train", "mnist-score", "cpu", 2, 7).with_preset(&Preset { batch: 64, lr: 2e-4 }).unwrap();
+    let record = Record::new("train", "mnist-score", &tensor::Device::cpu(1), 7)
+        .with_preset(&Preset { batch: 64, lr: 2e-4 })
+        .unwrap();
     record.with_derived("tilt", 78.4)
 }
 
@@ -144,7 +146,7 @@ fn series_skip_what_is_no_number() {
     run.metric(&json!({"step": 1, "loss": 2.0})).unwrap();
     run.metric(&json!({"step": 2, "loss": f64::NAN})).unwrap();
     run.metric(&json!({"step": 3, "psi": 1, "loss": 1})).unwrap();
-    let lines = Metrics::read(&run.path(METRICS)).unwrap();
+    let lines = run.metrics().unwrap();
     assert_eq!(Metrics::series(&lines, "loss"), [(1.0, 2.0), (3.0, 1.0)]);
     assert_eq!(Metrics::series(&lines, "psi"), [(3.0, 1.0)]);
 }
