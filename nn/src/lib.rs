@@ -1,1 +1,34 @@
-//! (to come)
+//! Models: parameters with names, layers, networks, optimisers, and their files in the layout of diffusers.
+//!
+//! A layer is a plain struct of [`Param`]s and layers. Its one [`Module::visit`] names them, for loading, saving, freezing
+//! and optimising. A model is built from its configuration with new parameters, then loaded by name. Knows nothing of
+//! diffusion: to it, a [`Network`] takes a sample and a time.
+
+mod activation;
+mod attention;
+mod conv;
+mod embedding;
+mod error;
+mod init;
+mod linear;
+mod module;
+mod network;
+mod norm;
+mod param;
+mod report;
+mod resample;
+mod resnet;
+
+pub use activation::Activation;
+pub use attention::Attention;
+pub use conv::Conv2d;
+pub use embedding::{TimeFeatures, TimestepEmbedding};
+pub use error::{Error, Kind, Result};
+pub use init::Init;
+pub use linear::Linear;
+pub use module::{Module, Visitor};
+pub use network::Network;
+pub use norm::{GroupNorm, LayerNorm};
+pub use param::Param;
+pub use report::{Misshaped, Report};
+pub use resnet::{Resample, ResnetBlock, Style};
