@@ -1,0 +1,124 @@
+//! Adam and AdamW over a list of parameters, with clipping by the global norm of the gradient.
+
+use crate::error::{Error, Kind, Result};
+use crate::param::Param;
+use crate::state::{SavedState, State};
+use autograd::{Tensor, Var};
+pub use tensor::ops::optim::Adam;
+
+/// Added to the norm in the factor of clipping, as PyTorch's `clip_grad_norm_` does.
+const CLIP_EPS: f64 = 1e-6;
+
+/// Adam (Kingma and Ba 2015); with a weight decay AdamW (Loshchilov and Hutter 2019).
+pub struct Optimizer {
+    settings: Adam,
+    max_norm: Option<f64>,
+    slots: Vec<Slot>,
+    step: u64,
+}
+
+/// A parameter with the running means of its gradient and of its square.
+struct Slot {
+    name: String,
+    param: Param,
+    m: Param,
+    v: Param,
+}
+
+impl Optimizer {
+    /// For parameters with their names, such as [`Module::trainable`](crate::Module::trainable) answers.
+    pub fn new(params: Vec<(String, Param)>, settings: Adam) -> Result<Optimizer> {
+        let slot = |(name, param): (String, Param)| {
+            let value = param.value();
+            let zeros = || Ok::<_, Error>(Param::new(value.scale(0.0)?));
+            Ok(Slot { name, m: zeros()?, v: zeros()?, param })
+        };
+        let slots = params.into_iter().map(slot).collect::<Result<_>>()?;
+        Ok(Optimizer { settings, max_norm: None, slots, step: 0 })
+    }
+
+    /// The same, with gradients whose norm over all parameters is more than `max_norm` scaled down to it.
+    pub fn clip(self, max_norm: f64) -> Optimizer {
+        Optimizer { max_norm: Some(max_norm), ..self }
+    }
+
+    /// What to take gradients with respect to, in the order in which [`Optimizer::step`] wants them.
+    pub fn vars(&self) -> Vec<Var> {
+        self.slots.iter().map(|slot| slot.param.var()).collect()
+    }
+
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Updates every parameter in place from its gradient; one without stays as it is. Answers the norm of all gradients
+    /// together, before clipping. A gradient that is not finite is an error, and nothing is updated.
+    pub fn step(&mut self, gradients: &[Option<Var>], lr: f64) -> Result<f64> {
+        if gradients.len() != self.slots.len() {
+            let (got, want) = (gradients.len(), self.slots.len());
+            return Err(Error::argument(format!(
+                "{got} gradients for {want} parameters; take them of `vars`, in that order"
+            )));
+        }
+        let norm = self.norm(gradients)?;
+        let scale = self.max_norm.map_or(1.0, |max_norm| (max_norm / (norm + CLIP_EPS)).min(1.0));
+        self.step += 1;
+        for (slot, gradient) in self.slots.iter().zip(gradients) {
+            if let Some(gradient) = gradient {
+                slot.update(&self.settings, lr, self.step, scale, gradient.value())?;
+            }
+        }
+        Ok(norm)
+    }
+
+    /// The norm of all gradients together; one wait for the device.
+    fn norm(&self, gradients: &[Option<Var>]) -> Result<f64> {
+        let given: Vec<usize> = (0..gradients.len()).filter(|&i| gradients[i].is_some()).collect();
+        let squares = gradients.iter().flatten().map(|gradient| Ok(gradient.value().sum_of_squares()?));
+        let squares = squares.collect::<Result<Vec<Tensor>>>()?;
+        if squares.is_empty() {
+            return Ok(0.0);
+        }
+        let squares = Tensor::concat(&squares.iter().collect::<Vec<_>>(), 0)?.to_vec::<f64>()?;
+        match squares.iter().position(|square| !square.is_finite()) {
+            None => Ok(squares.iter().sum::<f64>().sqrt()),
+            Some(i) => {
+                let parameter = self.slots[given[i]].name.clone();
+                Err(Kind::Diverged { parameter, step: self.step + 1 }.into())
+            }
+        }
+    }
+
+    /// Adds the moments, `optimizer.m.` and `optimizer.v.` before the parameters' names, and the number of steps.
+    pub fn add_to(&self, state: &mut State) {
+        for slot in &self.slots {
+            state.tensors.insert(format!("{M}{}", slot.name), slot.m.value());
+            state.tensors.insert(format!("{V}{}", slot.name), slot.v.value());
+        }
+        state.metadata.insert(STEP.into(), self.step.to_string());
+    }
+
+    /// Goes on from what [`Optimizer::add_to`] saved.
+    pub fn restore(&mut self, state: &SavedState) -> Result<()> {
+        let moments = |which: fn(&Slot) -> &Param| -> Vec<(String, Param)> {
+            self.slots.iter().map(|slot| (slot.name.clone(), which(slot).clone())).collect()
+        };
+        let step = state.number(STEP)?;
+        state.restore(M, &moments(|slot| &slot.m))?;
+        state.restore(V, &moments(|slot| &slot.v))?;
+        self.step = step;
+        Ok(())
+    }
+}
+
+const M: &str = "optimizer.m.";
+const V: &str = "optimizer.v.";
+const STEP: &str = "optimizer.step";
+
+impl Slot {
+    fn update(&self, settings: &Adam, lr: f64, step: u64, scale: f64, gradient: &Tensor) -> Result<()> {
+        let (mut m, mut v) = (self.m.value(), self.v.value());
+        self.param.update(|param| param.adam_step(settings, lr, step, scale, gradient, &mut m, &mut v))
+    }
+}
