@@ -11,7 +11,6 @@ pub mod discrete;
 pub mod error;
 pub mod grid;
 pub mod noise;
-mod per_sample;
 pub mod prediction;
 pub mod process;
 mod quantile;

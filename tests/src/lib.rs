@@ -1,1 +1,8 @@
-//! (to come)
+//! What crosses crates: parity with recorded runs of other software, and runs from end to end.
+
+use std::path::PathBuf;
+
+/// A file or folder among the recorded fixtures; `fixtures/NOTES.md` says what they are.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
