@@ -9,11 +9,10 @@
 //! Everything but the gradients of weight and bias depends on its own sample alone.
 
 mod affine;
+mod column;
 mod fold;
 mod group;
-mod group_simd;
 mod layer;
-mod layer_simd;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -27,6 +26,7 @@ pub use layer::{
 };
 
 use crate::cpu::Simd;
+use crate::{Real, Result, View, ViewMut};
 
 /// Storage of an operand, outermost first.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,39 @@ pub(crate) struct Sizes {
     pub(crate) samples: usize,
     pub(crate) positions: usize,
     pub(crate) channels: usize,
+}
+
+/// The forward by the definition.
+fn define_forward<T: Real>(
+    op: &'static str,
+    norm: reference::Norm,
+    x: View,
+    affine: &Affine,
+    mut y: ViewMut,
+    mut mean: ViewMut,
+    mut rstd: ViewMut,
+) -> Result {
+    let affine = affine.typed::<T>(op, norm.sizes)?;
+    norm.forward(x.dense(op)?, &affine, y.dense(op)?, mean.dense(op)?, rstd.dense(op)?);
+    Ok(())
+}
+
+/// The backward by the definition.
+fn define_backward<T: Real>(
+    op: &'static str,
+    norm: reference::Norm,
+    x: View,
+    affine: &Affine,
+    mean: View,
+    rstd: View,
+    g: View,
+    mut dx: ViewMut,
+    mut gradients: AffineGradients,
+) -> Result {
+    let (affine, mut gradients) = (affine.typed::<T>(op, norm.sizes)?, gradients.typed(op, norm.sizes)?);
+    let statistics = (mean.dense(op)?, rstd.dense(op)?);
+    norm.backward(x.dense(op)?, &affine, statistics, g.dense(op)?, dx.dense(op)?, &mut gradients);
+    Ok(())
 }
 
 /// z sigmoid(z)

@@ -1,14 +1,17 @@
 //! Layer normalisation (Ba, Kiros and Hinton 2016): the entry points.
 
-use super::Sizes;
-use super::affine::{Affine, AffineGradients, Typed};
+mod backward;
+mod forward;
+
+use super::affine::{Affine, AffineGradients};
 use super::fold::{Blocks, fold};
-use super::layer_simd::{Backward, Forward};
 use super::reference::{Norm, Sets};
+use super::{Sizes, define_backward, define_forward};
 use crate::cpu::team::Parts;
 use crate::rows::{Rows, shaped};
-use crate::scratch;
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
+use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use backward::Backward;
+use forward::Forward;
 
 /// Parameters of a layer norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +40,7 @@ pub fn layer_forward(
     let per_sample = affine.scale.is_some() || affine.shift.is_some();
     let norm = p.over(OP, x.layout(), per_sample, &[("y", y.layout())], mean.layout(), rstd.layout())?;
     match x.dtype() {
-        DType::F32 => {
+        DType::F32 if x.layout().count() > 0 => {
             let Device::Cpu(cpu) = d;
             let (flops, channels) = (layer_forward_cost(p, x.layout()).flops, norm.sizes.channels);
             let (x, affine) = (x.dense::<f32>(OP)?, affine.typed(OP, norm.sizes)?);
@@ -51,10 +54,9 @@ pub fn layer_forward(
                 cpu.isa.run(Forward { norm, first: rows.start, affine: &affine, x: &x[elements], y, mean, rstd });
             });
         }
-        DType::F64 => {
-            let affine: Typed<f64> = affine.typed(OP, norm.sizes)?;
-            norm.forward(x.dense(OP)?, &affine, y.dense(OP)?, mean.dense(OP)?, rstd.dense(OP)?);
-        }
+        // Without elements there is nothing to be fast about.
+        DType::F32 => define_forward::<f32>(OP, norm, x, affine, y, mean, rstd)?,
+        DType::F64 => define_forward::<f64>(OP, norm, x, affine, y, mean, rstd)?,
         got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
     }
     Ok(())
@@ -80,7 +82,7 @@ pub fn layer_backward(
     let like = [("g", g.layout()), ("dx", dx.layout())];
     let norm = p.over(OP, x.layout(), per_sample, &like, mean.layout(), rstd.layout())?;
     match x.dtype() {
-        DType::F32 => {
+        DType::F32 if x.layout().count() > 0 => {
             let Device::Cpu(cpu) = d;
             let (flops, Sizes { positions, channels, .. }) = (layer_backward_cost(p, x.layout()).flops, norm.sizes);
             let (x, affine, g) = (x.dense::<f32>(OP)?, affine.typed(OP, norm.sizes)?, g.dense::<f32>(OP)?);
@@ -104,11 +106,8 @@ pub fn layer_backward(
             });
             fold(cpu, blocks, sums, &affine, gradients);
         }
-        DType::F64 => {
-            let (affine, mut gradients) = (affine.typed(OP, norm.sizes)?, gradients.typed(OP, norm.sizes)?);
-            let statistics = (mean.dense::<f64>(OP)?, rstd.dense(OP)?);
-            norm.backward(x.dense(OP)?, &affine, statistics, g.dense(OP)?, dx.dense(OP)?, &mut gradients);
-        }
+        DType::F32 => define_backward::<f32>(OP, norm, x, affine, mean, rstd, g, dx, gradients)?,
+        DType::F64 => define_backward::<f64>(OP, norm, x, affine, mean, rstd, g, dx, gradients)?,
         got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
     }
     Ok(())

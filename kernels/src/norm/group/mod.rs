@@ -1,15 +1,20 @@
 //! Group normalisation (Wu and He 2018): the entry points.
 
-use super::Sizes;
-use super::affine::{Affine, AffineGradients, Typed};
+mod backward;
+mod forward;
+mod tiles;
+
+use super::affine::{Affine, AffineGradients};
 use super::fold::{Blocks, fold};
-use super::group_simd::{Backward, Forward, Tiles};
 use super::reference::{Norm, Sets};
+use super::{Sizes, define_backward, define_forward};
 use crate::cpu::team::Parts;
 use crate::layout::MAX_RANK;
 use crate::rows::shaped;
-use crate::scratch;
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
+use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use backward::Backward;
+use forward::Forward;
+use tiles::Tiles;
 
 /// Parameters of a group norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +44,7 @@ pub fn group_forward(
     const OP: &str = "group_norm";
     let norm = p.over(OP, x.layout(), &[("y", y.layout())], mean.layout(), rstd.layout())?;
     match x.dtype() {
-        DType::F32 => {
+        DType::F32 if x.layout().count() > 0 => {
             let Device::Cpu(cpu) = d;
             let flops = group_forward_cost(p, x.layout()).flops;
             let (x, affine) = (x.dense(OP)?, affine.typed(OP, norm.sizes)?);
@@ -50,10 +55,9 @@ pub fn group_forward(
                 cpu.isa.run(Forward { tiles, range, affine: &affine, x, y: &y, mean: &mean, rstd: &rstd });
             });
         }
-        DType::F64 => {
-            let affine: Typed<f64> = affine.typed(OP, norm.sizes)?;
-            norm.forward(x.dense(OP)?, &affine, y.dense(OP)?, mean.dense(OP)?, rstd.dense(OP)?);
-        }
+        // Without elements there is nothing to be fast about.
+        DType::F32 => define_forward::<f32>(OP, norm, x, affine, y, mean, rstd)?,
+        DType::F64 => define_forward::<f64>(OP, norm, x, affine, y, mean, rstd)?,
         got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
     }
     Ok(())
@@ -76,7 +80,7 @@ pub fn group_backward(
     const OP: &str = "group_norm backward";
     let norm = p.over(OP, x.layout(), &[("g", g.layout()), ("dx", dx.layout())], mean.layout(), rstd.layout())?;
     match x.dtype() {
-        DType::F32 => {
+        DType::F32 if x.layout().count() > 0 => {
             let Device::Cpu(cpu) = d;
             let flops = group_backward_cost(p, x.layout()).flops;
             let (x, affine, g) = (x.dense(OP)?, affine.typed(OP, norm.sizes)?, g.dense(OP)?);
@@ -92,11 +96,8 @@ pub fn group_backward(
             });
             fold(cpu, blocks, sums, &affine, gradients);
         }
-        DType::F64 => {
-            let (affine, mut gradients) = (affine.typed(OP, norm.sizes)?, gradients.typed(OP, norm.sizes)?);
-            let statistics = (mean.dense::<f64>(OP)?, rstd.dense(OP)?);
-            norm.backward(x.dense(OP)?, &affine, statistics, g.dense(OP)?, dx.dense(OP)?, &mut gradients);
-        }
+        DType::F32 => define_backward::<f32>(OP, norm, x, affine, mean, rstd, g, dx, gradients)?,
+        DType::F64 => define_backward::<f64>(OP, norm, x, affine, mean, rstd, g, dx, gradients)?,
         got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
     }
     Ok(())
