@@ -11,6 +11,7 @@ pub mod discrete;
 pub mod error;
 pub mod grid;
 pub mod noise;
+mod per_sample;
 pub mod prediction;
 pub mod process;
 mod quantile;

@@ -100,7 +100,8 @@ impl Process {
             Process::RectifiedFlow { .. } => Level { t, alpha: 1.0 - t, sigma: t, alpha_rate: -1.0, sigma_rate: 1.0 },
         };
         let bounded = matches!(self, Process::Edm { .. }) || t <= self.range()[1];
-        let usable = level.sigma > 0.0 && level.alpha >= 0.0 && (level.alpha_rate + level.sigma_rate).is_finite();
+        let finite = [level.sigma, level.alpha_rate, level.sigma_rate].iter().all(|x| x.is_finite());
+        let usable = level.sigma > 0.0 && level.alpha >= 0.0 && finite;
         if bounded && usable { Ok(level) } else { Err(self.outside(t)) }
     }
 
@@ -212,9 +213,12 @@ mod tests {
     fn times_outside_are_refused_with_the_domain() {
         let error = Process::variance_preserving().level(1.5).unwrap_err();
         assert!(error.to_string().starts_with("variance-preserving process: t = 1.5 is outside (0, 1]"), "{error}");
-        for (process, t) in
-            [(Process::variance_preserving(), 0.0), (Process::edm(), -1.0), (Process::rectified_flow(), f64::NAN)]
-        {
+        for (process, t) in [
+            (Process::variance_preserving(), 0.0),
+            (Process::edm(), -1.0),
+            (Process::edm(), f64::INFINITY),
+            (Process::rectified_flow(), f64::NAN),
+        ] {
             assert!(process.level(t).unwrap_err().is_usage());
         }
     }

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::noise::{Noise, Place, Purpose};
+use crate::per_sample::per_sample;
 use crate::prediction::Prediction;
 use crate::process::{Level, Process};
 use crate::quantile::normal_quantile;
@@ -95,6 +96,9 @@ impl ScoreMatching {
         };
         let times = (part.first..part.first + n).map(|i| self.time(noise, part, i)).collect::<Result<Vec<_>>>()?;
         let levels = times.iter().map(|&t| self.process.level(t)).collect::<Result<Vec<_>>>()?;
+        if let Some(level) = levels.iter().find(|level| !self.weight.at(level).is_finite()) {
+            return Err(Error::argument(format!("the weight {:?} is not finite at t = {}", self.weight, level.t)));
+        }
         let place = Place { device: clean.device(), dtype: clean.dtype(), shape: clean.shape() };
         let drawn = noise.normal(Purpose::TrainNoise, part.step, &place, part.first as u64)?;
         let signal = clean.mul(&per_sample(clean, &levels, |level| level.alpha)?)?;
@@ -143,14 +147,6 @@ impl Weight {
             Weight::Likelihood => 0.5 * level.diffusion_squared() * (level.alpha / level.sigma.powi(2)).powi(2),
         }
     }
-}
-
-/// `f` of each sample's level, shaped to multiply `like` `[n, ..]`.
-pub(crate) fn per_sample(like: &Tensor, levels: &[Level], f: impl Fn(&Level) -> f64) -> Result<Tensor> {
-    let numbers: Vec<f64> = levels.iter().map(f).collect();
-    let mut shape = vec![1; like.rank()];
-    shape[0] = levels.len();
-    Ok(Tensor::from_slice(like.device(), &shape, &numbers)?.cast(like.dtype())?)
 }
 
 #[cfg(test)]
