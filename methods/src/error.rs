@@ -11,6 +11,9 @@ pub enum Kind {
     /// An op or a derivative failed.
     #[error(transparent)]
     Autograd(#[from] autograd::Error),
+    /// A network failed.
+    #[error(transparent)]
+    Network(#[from] nn::Error),
     /// Arguments that do not belong together.
     #[error("{0}")]
     Argument(String),
@@ -44,6 +47,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self.kind() {
             Kind::Autograd(error) => error.is_usage(),
+            Kind::Network(error) => error.is_usage(),
             _ => true,
         }
     }
@@ -58,6 +62,12 @@ impl From<Kind> for Error {
 impl From<autograd::Error> for Error {
     fn from(error: autograd::Error) -> Error {
         Kind::Autograd(error).into()
+    }
+}
+
+impl From<nn::Error> for Error {
+    fn from(error: nn::Error) -> Error {
+        Kind::Network(error).into()
     }
 }
 
