@@ -1,6 +1,7 @@
 //! Softmax over the last axis, `y = exp(x) / sum exp(x)`, with the row's maximum taken out first.
 //!
-//! Operands are row-major, of one shape, f32 or f64. A row's result depends on that row alone.
+//! Operands are row-major, of one shape, f32 or f64. A row's result depends on that row alone. -inf masks an element; a
+//! row that is masked throughout is NaN.
 
 pub mod reference;
 pub(crate) mod simd;

@@ -104,3 +104,14 @@ fn f64_runs_the_reference_and_bad_operands_are_named() {
     let shape = forward(&d, xv, ViewMut::of(&mut y, row_major(&[4, 3])).unwrap()).unwrap_err();
     assert_eq!(shape.to_string(), "softmax: y has shape [4, 3], expected [3, 4]");
 }
+
+#[test]
+fn masked_and_extreme_logits() {
+    const NONE: f32 = f32::NEG_INFINITY;
+    for d in devices() {
+        let x = [NONE, 0.0, NONE, 0.0, 3e38, -3e38, 3e38, NONE, -1e30, -1e30, -1e30, -1e30];
+        let y = run_forward(&d, &x, row_major(&[3, 4]), Edge::End);
+        assert_eq!(y, [0.0, 0.5, 0.0, 0.5, 0.5, 0.0, 0.5, 0.0, 0.25, 0.25, 0.25, 0.25], "{}", name(&d));
+        assert!(run_forward(&d, &[NONE; 20], row_major(&[1, 20]), Edge::End).iter().all(|y| y.is_nan()));
+    }
+}
