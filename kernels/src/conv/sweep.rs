@@ -6,7 +6,7 @@ use super::{Conv, Role};
 use crate::Layout;
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{Grid, Rows, Start, Tile, Window, panels};
+use crate::tile::{Dots, FEW, Grid, Rows, Start, Tile, Window, panels};
 use std::ops::Range;
 
 /// f32 of a band's copy that stay in the second cache beside a panel of weights.
@@ -97,6 +97,11 @@ impl Sweep {
         self.to.channels / self.groups
     }
 
+    /// Whether columns are too few for vectors along them, and neighbouring channels are the longer run.
+    fn few(&self) -> bool {
+        (1..=FEW.min(self.from.channels)).contains(&self.columns()) && self.groups == 1
+    }
+
     /// f32 of the packed weights.
     pub(super) fn packed(&self) -> usize {
         self.groups * panels::room(self.depth(), self.columns())
@@ -105,6 +110,21 @@ impl Sweep {
     /// Packs weights (from their first element on) of which `steps` are the strides along `[columns, depth, kernel rows, kernel columns]`.
     pub(super) fn pack(&self, cpu: &CpuContext, w: &[f32], steps: [usize; 4], group_step: usize, packed: &mut [f32]) {
         let (depth, columns, channels) = (self.depth(), self.columns(), self.from.channels / self.groups);
+        let starts = |first: usize| {
+            (0..self.axes[0].taps).flat_map(move |row| {
+                let row = first + self.axes[0].tap(row) * steps[2];
+                (0..self.axes[1].taps).flat_map(move |column| {
+                    let tap = row + self.axes[1].tap(column) * steps[3];
+                    (0..channels).map(move |k| tap + k * steps[1])
+                })
+            })
+        };
+        if self.few() {
+            for (column, to) in packed.chunks_exact_mut(depth.max(1)).take(columns).enumerate() {
+                to.iter_mut().zip(starts(column * steps[0])).for_each(|(to, from)| *to = w[from]);
+            }
+            return;
+        }
         let (count, room) = (panels::count(self.tile, columns), panels::room(depth, columns));
         let parts = Parts::new(packed);
         cpu.team.run(self.groups * count, |index| {
@@ -113,14 +133,7 @@ impl Sweep {
             // SAFETY: panels do not overlap.
             let panel = unsafe { parts.part(group * room + range.start..group * room + range.end) };
             let first = group * group_step + index * self.tile.panel() * steps[0];
-            let starts = (0..self.axes[0].taps).flat_map(|row| {
-                let row = first + self.axes[0].tap(row) * steps[2];
-                (0..self.axes[1].taps).flat_map(move |column| {
-                    let tap = row + self.axes[1].tap(column) * steps[3];
-                    (0..channels).map(move |k| tap + k * steps[1])
-                })
-            });
-            panels::pack(self.tile, w, starts, steps[0], width, panel);
+            panels::pack(self.tile, w, starts(first), steps[0], width, panel);
         });
     }
 
@@ -195,6 +208,15 @@ impl Sweep {
             c: [vertical.to_step * self.to.width * outputs, horizontal.to_step * outputs],
         };
         let start = (vertical.to_first + rows.start * vertical.to_step) * self.to.width + horizontal.to_first;
+        let places = rows.len() * horizontal.places;
+        if self.few() {
+            let (a, b, c) = (from.as_ptr(), packed.as_ptr(), to.wrapping_add(start * outputs));
+            let start = bias.map_or(Start::Zero, |bias| Start::Bias(bias.as_ptr()));
+            let product = Dots { a, b, c, grid, window, start, width: columns };
+            // SAFETY: as below; `columns` columns of `depth` numbers are packed.
+            unsafe { product.run(self.tile, 0, places) };
+            return;
+        }
         for group in 0..self.groups {
             for index in 0..panels::count(self.tile, columns) {
                 let (range, width) = panels::panel(self.tile, depth, columns, index);
@@ -211,7 +233,7 @@ impl Sweep {
                 };
                 // SAFETY: every tap of every place lies in the image or in its padded copy (`seen`); the panel has
                 // `depth` rows; the places of the result by the caller's word.
-                unsafe { product.run(self.tile, 0, rows.len() * horizontal.places) };
+                unsafe { product.run(self.tile, 0, places) };
             }
         }
     }

@@ -23,6 +23,8 @@ struct Weight<'a> {
     g: Images,
     /// Input channels of a group, output channels of a group.
     channels: [usize; 2],
+    /// Whether tiles are output channels high and input channels wide, for want of output channels to fill a vector.
+    turned: bool,
     taps: [usize; 2],
     shares: usize,
 }
@@ -31,8 +33,15 @@ impl<'a> Weight<'a> {
     fn new(cpu: &CpuContext, p: &'a Conv, x: &Layout, g: &Layout, w: &Layout) -> Weight<'a> {
         let (x, g) = (Images::of(x), Images::of(g));
         let shares = (g.count * g.height * g.width / SHARE).clamp(1, 16).min(g.count.max(1));
-        let channels = [w.shape[1], w.shape[0] / p.groups];
-        Weight { p, tile: Tile::of(cpu.isa), x, g, channels, taps: [w.shape[2], w.shape[3]], shares }
+        let (tile, channels) = (Tile::of(cpu.isa), [w.shape[1], w.shape[0] / p.groups]);
+        let turned = channels[1] < tile.lanes && channels[0] > channels[1];
+        Weight { p, tile, x, g, channels, turned, taps: [w.shape[2], w.shape[3]], shares }
+    }
+
+    /// Channels along the height and along the width of a tile.
+    fn sides(&self) -> [usize; 2] {
+        let [own, outputs] = self.channels;
+        if self.turned { [outputs, own] } else { [own, outputs] }
     }
 
     /// Sums of one share.
@@ -41,17 +50,17 @@ impl<'a> Weight<'a> {
     }
 
     fn pieces(&self) -> usize {
-        self.p.groups * self.taps[0] * self.channels[1].div_ceil(self.tile.panel())
+        self.p.groups * self.taps[0] * self.sides()[1].div_ceil(self.tile.panel())
     }
 
-    /// One group, one kernel row, one panel of output channels; its sums are
-    /// `[kernel column, input channel, output channel of the panel]` from `at` on in every share.
+    /// One group, one kernel row, one panel of the channels across; its sums in every share are
+    /// `[kernel column, channel down, channel across]`.
     fn piece(&self, index: usize) -> Piece {
-        let ([own, outputs], panel) = (self.channels, self.tile.panel());
-        let (row, index) = (index / outputs.div_ceil(panel), index % outputs.div_ceil(panel));
-        let columns = index * panel..((index + 1) * panel).min(outputs);
-        let each = self.taps[1] * own;
-        let at = (row * outputs + columns.start) * each;
+        let ([high, wide], panel) = (self.sides(), self.tile.panel());
+        let (row, index) = (index / wide.div_ceil(panel), index % wide.div_ceil(panel));
+        let columns = index * panel..((index + 1) * panel).min(wide);
+        let each = self.taps[1] * high;
+        let at = (row * wide + columns.start) * each;
         Piece { group: row / self.taps[0], tap_row: row % self.taps[0], sums: at..at + columns.len() * each, columns }
     }
 
@@ -78,7 +87,7 @@ impl<'a> Weight<'a> {
         for top in meet.clone().step_by(band) {
             let rows = top..(top + band).min(meet.end);
             for tap_column in 0..self.taps[1] {
-                let each = self.channels[0] * piece.columns.len();
+                let each = self.sides()[0] * piece.columns.len();
                 self.tap(x, g, piece, &rows, tap_column, &mut sums[tap_column * each..][..each]);
             }
         }
@@ -94,16 +103,19 @@ impl<'a> Weight<'a> {
         let row = top + (rows.start - all.start) * vertical;
         let a = (row * self.x.width + left) * self.x.channels + piece.group * own;
         let b = (rows.start * self.g.width + meet.start) * self.g.channels + piece.group * outputs;
+        let x = (&x[a..], [vertical * self.x.width * self.x.channels, horizontal * self.x.channels]);
+        let g = (&g[b..], [self.g.width * self.g.channels, self.g.channels]);
+        let ((a, a_step), (b, b_step)) = if self.turned { (g, x) } else { (x, g) };
         let outer = Outer {
-            a: x.as_ptr().wrapping_add(a),
-            a_step: [vertical * self.x.width * self.x.channels, horizontal * self.x.channels],
-            b: g.as_ptr().wrapping_add(b + piece.columns.start),
-            b_step: [self.g.width * self.g.channels, self.g.channels],
+            a: a.as_ptr(),
+            a_step,
+            b: b.as_ptr().wrapping_add(piece.columns.start),
+            b_step,
             rows: rows.len(),
             columns: meet.len(),
             c: sums.as_mut_ptr(),
             c_row: piece.columns.len(),
-            height: own,
+            height: self.sides()[0],
             width: piece.columns.len(),
             start: Start::Result,
         };
@@ -144,12 +156,13 @@ pub(super) fn gradient(cpu: &CpuContext, p: &Conv, x: View, g: View, mut dw: Vie
     let to = Parts::new(dw.data::<f32>(OP)?);
     cpu.team.run(weight.pieces(), |index| {
         let piece = weight.piece(index);
-        let (width, own) = (piece.columns.len(), weight.channels[0]);
+        let (width, high) = (piece.columns.len(), weight.sides()[0]);
         for from in piece.sums.clone() {
             let sum = (1..weight.shares).fold(sums[from], |sum, share| sum + sums[share * weight.len() + from]);
-            let (rest, column) = ((from - piece.sums.start) / width, (from - piece.sums.start) % width);
-            let o = piece.group * weight.channels[1] + piece.columns.start + column;
-            let at = [o, rest % own, piece.tap_row, rest / own];
+            let (rest, across) = ((from - piece.sums.start) / width, (from - piece.sums.start) % width);
+            let (down, across) = (rest % high, piece.columns.start + across);
+            let (c, o) = if weight.turned { (across, down) } else { (down, across) };
+            let at = [piece.group * weight.channels[1] + o, c, piece.tap_row, rest / high];
             let at: usize = at.iter().zip(l.strides.iter()).map(|(at, stride)| at * stride).sum();
             // SAFETY: inside the layout, and one place an element (`weight_gradient` checked).
             unsafe { *to.pointer().add(l.offset + at) = sum };

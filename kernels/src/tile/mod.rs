@@ -2,13 +2,15 @@
 //! registers while it runs over everything there is to sum.
 //!
 //! [`Rows`] reads its left side by one pointer a row and its right side from packed [`panels`]; [`Outer`] reads both
-//! sides as rows of unit stride and sums outer products. Each element is one chain of fused multiply-adds in the order
+//! sides as rows of unit stride and sums outer products; [`Dots`] is for few columns. Each element is one chain of fused multiply-adds in the order
 //! of the sum, so its bits do not depend on the tile it falls into, and a sum may be put down and taken up again.
 
+mod dots;
 mod outer;
 pub(crate) mod panels;
 mod rows;
 
+pub(crate) use dots::{Dots, FEW};
 pub(crate) use outer::Outer;
 pub(crate) use rows::{Grid, Rows, Window};
 
