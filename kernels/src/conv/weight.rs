@@ -7,7 +7,7 @@ use super::sweep::Images;
 use super::{Conv, OP};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{Outer, Start, Tile};
+use crate::tile::{MAX_PANEL, Outer, Start, Tile};
 use crate::{Layout, Result, View, ViewMut};
 use std::ops::Range;
 
@@ -123,6 +123,31 @@ impl<'a> Weight<'a> {
         unsafe { outer.run(self.tile) };
     }
 
+    /// Adds the shares of a piece and puts the sums where `l` says. `to` is the first weight.
+    ///
+    /// # Safety
+    /// `l` is the layout of the weights, valid from `to` on; nobody else writes those of the piece.
+    unsafe fn add_shares(&self, sums: &[f32], piece: &Piece, l: &Layout, to: *mut f32) {
+        let t = &l.strides;
+        let (high, width) = (self.sides()[0], piece.columns.len());
+        let (down_step, across_step) = if self.turned { (t[0], t[1]) } else { (t[1], t[0]) };
+        let first = piece.group * self.channels[1] * t[0] + piece.columns.start * across_step + piece.tap_row * t[2];
+        for (index, from) in piece.sums.clone().step_by(width).enumerate() {
+            let mut total = [0.0; MAX_PANEL];
+            let total = &mut total[..width];
+            total.copy_from_slice(&sums[from..from + width]);
+            for share in 1..self.shares {
+                let more = &sums[share * self.len() + from..][..width];
+                total.iter_mut().zip(more).for_each(|(total, more)| *total += more);
+            }
+            let at = first + index / high * t[3] + index % high * down_step;
+            for (across, &sum) in total.iter().enumerate() {
+                // SAFETY: inside the layout: channels, tap row and tap column are below its sizes.
+                unsafe { *to.add(at + across * across_step) = sum };
+            }
+        }
+    }
+
     /// Output pixels along `axis` that meet an input pixel through tap `k`, and the input pixel that the first one meets.
     fn meet(&self, axis: usize, k: usize) -> (Range<usize>, usize) {
         let (stride, before) = (self.p.stride[axis], self.p.padding[axis][0]);
@@ -152,21 +177,11 @@ pub(super) fn gradient(cpu: &CpuContext, p: &Conv, x: View, g: View, mut dw: Vie
     let weight = Weight::new(cpu, p, x.layout(), g.layout(), dw.layout());
     let (x, g) = (x.dense::<f32>(OP)?, g.dense::<f32>(OP)?);
     weight.sum(cpu, x, g, sums);
-    let (sums, l) = (&*sums, *dw.layout());
+    let l = *dw.layout();
     let to = Parts::new(dw.data::<f32>(OP)?);
     cpu.team.run(weight.pieces(), |index| {
-        let piece = weight.piece(index);
-        let (width, high) = (piece.columns.len(), weight.sides()[0]);
-        for from in piece.sums.clone() {
-            let sum = (1..weight.shares).fold(sums[from], |sum, share| sum + sums[share * weight.len() + from]);
-            let (rest, across) = ((from - piece.sums.start) / width, (from - piece.sums.start) % width);
-            let (down, across) = (rest % high, piece.columns.start + across);
-            let (c, o) = if weight.turned { (across, down) } else { (down, across) };
-            let at = [piece.group * weight.channels[1] + o, c, piece.tap_row, rest / high];
-            let at: usize = at.iter().zip(l.strides.iter()).map(|(at, stride)| at * stride).sum();
-            // SAFETY: inside the layout, and one place an element (`weight_gradient` checked).
-            unsafe { *to.pointer().add(l.offset + at) = sum };
-        }
+        // SAFETY: no two pieces hold the same weight, and no weight has two places (`weight_gradient` checked).
+        unsafe { weight.add_shares(sums, &weight.piece(index), &l, to.pointer().wrapping_add(l.offset)) };
     });
     Ok(())
 }

@@ -28,6 +28,8 @@ pub(crate) struct Tile {
 
 /// The most rows of any tile.
 pub(crate) const MAX_ROWS: usize = 14;
+/// The most columns of any panel.
+pub(crate) const MAX_PANEL: usize = 32;
 
 impl Tile {
     /// The tile of `isa`, or of the best path there is, should that be less.
