@@ -13,6 +13,7 @@ pub mod models;
 pub mod plot;
 pub mod preset;
 pub mod progress;
+pub mod report;
 pub mod run;
 pub mod summary;
 

@@ -95,7 +95,7 @@ impl Record {
         )))
     }
 
-    pub(super) fn to_toml(&self) -> Result<String> {
+    pub(crate) fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|error| Error::usage(format!("the run cannot be recorded as TOML: {error}")))
     }
 
