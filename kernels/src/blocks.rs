@@ -4,8 +4,9 @@
 //! nest the slices are the operands themselves; elsewhere a few hundred elements at a time are staged next to the stack.
 //! Since every element is computed from its own inputs alone, how the work is split changes no bit.
 
+use crate::cpu::simd::Portable;
 use crate::cpu::team::Parts;
-use crate::cpu::{CpuContext, Isa, Kernel, Simd};
+use crate::cpu::{CpuContext, Kernel, Simd};
 use crate::nest::Nest;
 use crate::{DType, Device, Element, KernelError, Layout, Result, View, ViewMut};
 use std::ops::Range;
@@ -19,17 +20,19 @@ pub(crate) trait Blockwise<T>: Sync {
 }
 
 /// Elements staged at a time.
-const STAGE: usize = 256;
+pub(crate) const STAGE: usize = 256;
 /// Elements below which a parallel region costs more than it saves.
 const INLINE: usize = 20_000;
 
-/// Calls `body` for the parts of `0..count`: one part when it is small, else parts of some 10^4, in parallel. Parts begin
-/// at multiples of a cache line's elements, that aligned operands may be read and written in whole lines.
-pub(crate) fn split(cpu: &CpuContext, count: usize, body: impl Fn(Range<usize>) + Sync) {
-    if count <= INLINE {
+/// Calls `body` for the parts of `0..count`, items of `weight` elements: one part when that is little work, else parts of
+/// some 10^4 elements, in parallel. Parts begin at multiples of a cache line, that aligned operands may be read and written
+/// in whole lines.
+pub(crate) fn split(cpu: &CpuContext, count: usize, weight: usize, body: impl Fn(Range<usize>) + Sync) {
+    if count * weight <= INLINE {
         return body(0..count);
     }
-    let size = (count / (4 * cpu.team.threads())).clamp(6_000, 60_000).next_multiple_of(64);
+    let (least, most) = (6_000 / weight, 60_000 / weight);
+    let size = (count / (4 * cpu.team.threads())).clamp(least.max(1), most.max(1)).next_multiple_of(16);
     cpu.team.run(count.div_ceil(size), |chunk| body(chunk * size..count.min((chunk + 1) * size)));
 }
 
@@ -50,8 +53,8 @@ pub(crate) fn same_shape(op: &'static str, x: &[View], y: &Layout) -> Result {
     }
 }
 
-/// `y[i] = work(x[0][i], x[1][i], ..)` for operands of `y`'s shape and dtype, f32 or f64. `OPERANDS` counts the result: it
-/// is `x.len() + 1`.
+/// `y[i] = work(x[0][i], x[1][i], ..)` for operands of `y`'s shape and dtype, f32 or f64. `OPERANDS` is at least the
+/// number of operands, the result counted.
 pub(crate) fn run<const OPERANDS: usize>(
     device: &Device,
     op: &'static str,
@@ -61,30 +64,32 @@ pub(crate) fn run<const OPERANDS: usize>(
 ) -> Result {
     let Device::Cpu(cpu) = device;
     match y.dtype() {
-        DType::F32 => typed::<f32, OPERANDS>(cpu, cpu.isa, op, work, x, y),
-        DType::F64 => typed::<f64, OPERANDS>(cpu, Isa::Portable, op, work, x, y),
+        DType::F32 => typed::<f32, _, OPERANDS>(cpu, op, work, x, y, |chunk| cpu.isa.run(chunk)),
+        DType::F64 => typed::<f64, _, OPERANDS>(cpu, op, work, x, y, |chunk| chunk.run(Portable)),
         got => Err(KernelError::DType { op, got, want: "f32 or f64" }),
     }
 }
 
-fn typed<T: Element, const OPERANDS: usize>(
+fn typed<T: Element, W: Blockwise<T>, const OPERANDS: usize>(
     cpu: &CpuContext,
-    isa: Isa,
     op: &'static str,
-    work: &impl Blockwise<T>,
+    work: &W,
     x: &[View],
     mut y: ViewMut,
+    run: impl Fn(Chunk<'_, T, W, OPERANDS>) + Sync,
 ) -> Result {
-    debug_assert_eq!(x.len() + 1, OPERANDS);
     same_shape(op, x, y.layout())?;
     writable(op, y.layout())?;
-    let nest = Nest::new(std::array::from_fn(|i| if i == 0 { y.layout() } else { x[i - 1].layout() }));
-    let mut inputs: [&[T]; OPERANDS] = [&[]; OPERANDS];
-    for (input, x) in inputs[1..].iter_mut().zip(x) {
-        *input = x.data(op)?;
+    // Operands too many walk along with the result.
+    let layout = |i: usize| i.checked_sub(1).and_then(|i| x.get(i)).map_or(y.layout(), |x| x.layout());
+    let nest = Nest::new(std::array::from_fn(layout));
+    let mut data: [&[T]; OPERANDS] = [&[]; OPERANDS];
+    for (data, x) in data[1..].iter_mut().zip(x) {
+        *data = x.data(op)?;
     }
+    let inputs = x.len();
     let y = Parts::new(y.data(op)?);
-    split(cpu, nest.count(), |range| isa.run(Chunk { work, nest: &nest, range, y: &y, x: inputs }));
+    split(cpu, nest.count(), 1, |range| run(Chunk { work, nest: &nest, range, y: &y, x: data, inputs }));
     Ok(())
 }
 
@@ -95,6 +100,7 @@ struct Chunk<'a, T, W, const OPERANDS: usize> {
     range: Range<usize>,
     y: &'a Parts<'a, T>,
     x: [&'a [T]; OPERANDS],
+    inputs: usize,
 }
 
 impl<T: Element, W: Blockwise<T>, const OPERANDS: usize> Kernel for Chunk<'_, T, W, OPERANDS> {
@@ -112,12 +118,12 @@ impl<T: Element, W: Blockwise<T>, const OPERANDS: usize> Chunk<'_, T, W, OPERAND
     fn dense<S: Simd>(self, simd: S) {
         for (at, count) in self.nest.runs(self.range.clone()) {
             let mut x: [&[T]; OPERANDS] = [&[]; OPERANDS];
-            for i in 1..OPERANDS {
+            for i in 1..=self.inputs {
                 x[i] = &self.x[i][at[i]..at[i] + count];
             }
             // SAFETY: chunks are disjoint ranges of a nest whose result has no two elements in one place.
             let y = unsafe { self.y.part(at[0]..at[0] + count) };
-            self.work.block(simd, y, &x[1..]);
+            self.work.block(simd, y, &x[1..=self.inputs]);
         }
     }
 
@@ -130,7 +136,7 @@ impl<T: Element, W: Blockwise<T>, const OPERANDS: usize> Chunk<'_, T, W, OPERAND
                 let count = STAGE.min(length - first);
                 let at: [usize; OPERANDS] = std::array::from_fn(|i| start[i] + first * strides[i]);
                 let mut x: [&[T]; OPERANDS] = [&[]; OPERANDS];
-                for (i, staged) in (1..OPERANDS).zip(inputs.iter_mut()) {
+                for (i, staged) in (1..=self.inputs).zip(inputs.iter_mut()) {
                     x[i] = match strides[i] {
                         1 => &self.x[i][at[i]..at[i] + count],
                         // A repeated element fills the stage once a run.
@@ -149,7 +155,7 @@ impl<T: Element, W: Blockwise<T>, const OPERANDS: usize> Chunk<'_, T, W, OPERAND
                     // SAFETY: as above.
                     (0..count).for_each(|i| y[i] = unsafe { to.add(i * strides[0]).read() });
                 }
-                self.work.block(simd, y, &x[1..]);
+                self.work.block(simd, y, &x[1..=self.inputs]);
                 if strides[0] != 1 {
                     // SAFETY: as above.
                     (0..count).for_each(|i| unsafe { to.add(i * strides[0]).write(y[i]) });

@@ -54,6 +54,20 @@ impl std::fmt::Debug for Dims {
     }
 }
 
+/// The axes `0..rank`, those with the largest key first, equal ones in their order.
+pub(crate) fn axes_by(rank: usize, key: impl Fn(usize) -> usize) -> Dims {
+    let mut axes = Dims::filled(rank, 0);
+    for axis in 0..axes.len() {
+        let mut at = axis;
+        while at > 0 && key(axes[at - 1]) < key(axis) {
+            axes[at] = axes[at - 1];
+            at -= 1;
+        }
+        axes[at] = axis;
+    }
+    axes
+}
+
 /// Where the elements of a tensor lie in its buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -104,13 +118,13 @@ impl Layout {
         if shape.len() < self.rank() {
             return Layout::contiguous(shape);
         }
-        let mut order: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
-        order[extra..rank].sort_by_key(|&axis| {
-            let own = axis - extra;
+        let order = axes_by(rank, |axis| match axis.checked_sub(extra) {
+            None => usize::MAX,
             // Axes of size 1 have no order of their own; they stay where row-major would put them.
-            std::cmp::Reverse(if self.shape[own] == 1 { self.natural_stride(own) } else { self.strides[own] })
+            Some(own) if self.shape[own] == 1 => self.natural_stride(own),
+            Some(own) => self.strides[own],
         });
-        Layout::in_order(shape, &order[..rank])
+        Layout::in_order(shape, &order)
     }
 
     fn natural_stride(&self, axis: usize) -> usize {
@@ -140,12 +154,10 @@ impl Layout {
 
     /// Whether the elements fill one block without gaps or repeats, in whatever order of axes.
     pub fn is_dense(&self) -> bool {
-        let mut axes: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
-        let axes = &mut axes[..self.rank()];
-        axes.sort_by_key(|&axis| self.strides[axis]);
+        let axes = axes_by(self.rank(), |axis| self.strides[axis]);
         let mut step = 1;
         self.count() == 0
-            || axes.iter().all(|&axis| {
+            || axes.iter().rev().all(|&axis| {
                 let fits = self.shape[axis] == 1 || self.strides[axis] == step;
                 step *= self.shape[axis];
                 fits
@@ -154,12 +166,10 @@ impl Layout {
 
     /// Whether no two indices reach the same element, as far as strides in nested order show: what may be written.
     pub fn is_injective(&self) -> bool {
-        let mut axes: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
-        let axes = &mut axes[..self.rank()];
-        axes.sort_by_key(|&axis| self.strides[axis]);
+        let axes = axes_by(self.rank(), |axis| self.strides[axis]);
         let mut reach = 0;
         self.count() == 0
-            || axes.iter().filter(|&&axis| self.shape[axis] > 1).all(|&axis| {
+            || axes.iter().rev().filter(|&&axis| self.shape[axis] > 1).all(|&axis| {
                 let apart = self.strides[axis] > reach;
                 reach += (self.shape[axis] - 1) * self.strides[axis];
                 apart

@@ -17,6 +17,7 @@ pub mod cpu;
 pub mod cross_entropy;
 pub mod dtype;
 pub mod error;
+pub mod gather;
 pub mod layout;
 pub mod matmul;
 pub mod multiply;
@@ -24,13 +25,16 @@ pub mod nest;
 pub mod norm;
 pub mod optim;
 pub mod pointwise;
+pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 mod rows;
 mod scratch;
 pub mod softmax;
 mod tile;
 pub mod view;
+mod window;
 
 #[cfg(test)]
 mod testing;

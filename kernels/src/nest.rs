@@ -4,7 +4,7 @@
 //! the first operand's strides (outermost first), and neighbours that every operand could walk as one are merged. Dense
 //! operands of equal strides, in whatever order of axes, become one flat loop.
 
-use crate::layout::{Layout, MAX_RANK};
+use crate::layout::{Layout, MAX_RANK, axes_by};
 use std::ops::Range;
 
 /// Loops over `N` operands of one shape. The last loop is the innermost, called a row.
@@ -22,9 +22,7 @@ impl<const N: usize> Nest<N> {
     pub fn new(layouts: [&Layout; N]) -> Nest<N> {
         let shape = layouts[0].shape;
         debug_assert!(layouts.iter().all(|layout| layout.shape == shape));
-        let mut axes: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
-        let axes = &mut axes[..shape.len()];
-        axes.sort_by_key(|&axis| std::cmp::Reverse(layouts[0].strides[axis]));
+        let axes = axes_by(shape.len(), |axis| layouts[0].strides[axis]);
         let mut nest = Nest {
             sizes: [1; MAX_RANK],
             strides: [[0; N]; MAX_RANK],

@@ -171,6 +171,66 @@ pub(crate) fn places(layout: &Layout) -> Vec<usize> {
     places
 }
 
+/// Runs an op that turns `[.., from]` pixels linearly into `[.., to]`, in f32 and f64 on every device, over leading axes and
+/// layouts, and compares it with the matrix whose entry at (pixel of `to`, pixel of `from`) is given, in f64. One
+/// instruction-set path gives one set of bits.
+pub(crate) fn windows(
+    from: [usize; 2],
+    to: [usize; 2],
+    op: impl Fn(&Device, View, ViewMut) -> crate::Result,
+    matrix: impl Fn([usize; 2], [usize; 2]) -> f64,
+) {
+    let pixels = |size: [usize; 2]| (0..size[0] * size[1]).map(move |i| [i / size[1], i % size[1]]);
+    let entries = |to: [usize; 2]| {
+        let row = pixels(from).enumerate().map(move |(k, from)| (k, to, from));
+        row.map(|(k, to, from)| (k, matrix(to, from))).filter(|entry| entry.1 != 0.0).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<(usize, f64)>> = pixels(to).map(entries).collect();
+    let devices: Vec<Device> = devices().collect();
+    for lead in [&[][..], &[0], &[3], &[2, 3], &[1, 17], &[2, 1, 5]] {
+        let size = |pixels: [usize; 2]| [lead, &pixels].concat();
+        for (x, y) in layouts(&size(from)).into_iter().zip(layouts(&size(to)).into_iter().cycle().skip(lead.len())) {
+            windows_at::<f32>(&devices, &x, &y, &op, &rows, from[0] * from[1]);
+            windows_at::<f64>(&devices[..2], &x, &y, &op, &rows, from[0] * from[1]);
+        }
+    }
+}
+
+fn windows_at<T: crate::Real>(
+    devices: &[Device],
+    from: &Layout,
+    to: &Layout,
+    op: &dyn Fn(&Device, View, ViewMut) -> crate::Result,
+    rows: &[Vec<(usize, f64)>],
+    plane: usize,
+) {
+    let x: Vec<T> = singles(11, from.end()).into_iter().map(|x| T::from_f64(f64::from(x))).collect();
+    let eps = if T::DTYPE == crate::DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let (xs, ys) = (places(from), places(to));
+    let mut bits: Option<(crate::cpu::Isa, Vec<T>)> = None;
+    for (device, edge) in devices.iter().flat_map(|device| [(device, Edge::Start), (device, Edge::End)]) {
+        let x = Guarded::new(&x, edge);
+        let mut y = Guarded::new(&vec![T::from_f64(0.5); to.end()], edge);
+        op(device, View::of(&x, *from).unwrap(), ViewMut::of(&mut y, *to).unwrap()).unwrap();
+        for (i, &place) in ys.iter().enumerate() {
+            let start = i / rows.len() * plane;
+            let terms = rows[i % rows.len()].iter().map(|(k, weight)| weight * x[xs[start + k]].to_f64());
+            let (want, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+            let (got, allowed) = (y[place].to_f64(), 4.0 * (rows[i % rows.len()].len() as f64).sqrt() * eps * size);
+            assert!((got - want).abs() <= allowed, "{}: {from:?} to {to:?} at {i}: {got}, {want}", name(device));
+        }
+        let Device::Cpu(cpu) = device;
+        match &bits {
+            Some((isa, first)) if *isa == cpu.isa => assert!(first[..] == y[..], "{}: bits", name(device)),
+            _ => bits = Some((cpu.isa, y.to_vec())),
+        }
+    }
+}
+
+/// What [`elementwise`] runs, and whether what it got is close to what is wanted.
+type Op<'a> = &'a dyn Fn(&Device, &[View], ViewMut) -> crate::Result;
+type Close<'a> = &'a dyn Fn(f64, f64, &[f64], f64) -> bool;
+
 /// Runs an elementwise op of `inputs` operands in f32 and f64 on every device, at both edges of a guard page, over shapes
 /// and layouts, and compares each element with `want(inputs, old y)` in f64: `close(got, want, inputs, eps)` decides.
 /// Also: one instruction-set path gives one set of bits, whatever threads and layouts.
@@ -204,10 +264,10 @@ fn elementwise_at<T: crate::Real>(
     devices: &[Device],
     layouts: &[Layout],
     y: &Layout,
-    data: &impl Fn(u64, usize) -> Vec<f32>,
-    op: &impl Fn(&Device, &[View], ViewMut) -> crate::Result,
-    want: &impl Fn(&[f64], f64) -> f64,
-    close: &impl Fn(f64, f64, &[f64], f64) -> bool,
+    data: &dyn Fn(u64, usize) -> Vec<f32>,
+    op: Op,
+    want: &dyn Fn(&[f64], f64) -> f64,
+    close: Close,
 ) {
     let fill = |seed: usize, count| -> Vec<T> {
         data(seed as u64, count).into_iter().map(|x| T::from_f64(f64::from(x))).collect()

@@ -8,7 +8,7 @@ pub mod reference;
 mod tests;
 
 use crate::blocks::{self, Blockwise};
-use crate::cpu::{Simd, lanes};
+use crate::cpu::Simd;
 use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
 
 /// The most terms one pass takes.
@@ -16,16 +16,19 @@ pub const TERMS: usize = 8;
 
 /// `y = sum_i c_i x_i` for 1 to [`TERMS`] terms of `y`'s shape (stride 0 repeats); f32 or f64.
 pub fn forward(device: &Device, terms: &[(f64, View)], y: ViewMut) -> Result {
-    match terms.len() {
-        1 => combine::<1, 2>(device, terms, y),
-        2 => combine::<2, 3>(device, terms, y),
-        3 => combine::<3, 4>(device, terms, y),
-        4 => combine::<4, 5>(device, terms, y),
-        5 => combine::<5, 6>(device, terms, y),
-        6 => combine::<6, 7>(device, terms, y),
-        7 => combine::<7, 8>(device, terms, y),
-        8 => combine::<8, 9>(device, terms, y),
-        n => Err(KernelError::Parameter { op: "combine", what: format!("{n} terms; between 1 and {TERMS} are taken") }),
+    let (Some(first), count @ ..=TERMS) = (terms.first(), terms.len()) else {
+        let what = format!("{} terms; between 1 and {TERMS} are taken", terms.len());
+        return Err(KernelError::Parameter { op: "combine", what });
+    };
+    let (mut c, mut x) = ([0.0; TERMS], [first.1; TERMS]);
+    for (i, term) in terms.iter().enumerate() {
+        (c[i], x[i]) = *term;
+    }
+    let (work, x) = (Combine(&c[..count]), &x[..count]);
+    match count {
+        1 => blocks::run::<2>(device, "combine", &work, x, y),
+        2 => blocks::run::<3>(device, "combine", &work, x, y),
+        _ => blocks::run::<{ TERMS + 1 }>(device, "combine", &work, x, y),
     }
 }
 
@@ -46,32 +49,35 @@ pub fn accumulate_cost(y: &Layout, dtype: DType) -> Cost {
     Cost { flops: 2 * count, bytes: 3 * count * dtype.size() as u64 }
 }
 
-fn combine<const N: usize, const OPERANDS: usize>(device: &Device, terms: &[(f64, View)], y: ViewMut) -> Result {
-    let x: [View; N] = std::array::from_fn(|i| terms[i].1);
-    blocks::run::<OPERANDS>(device, "combine", &Combine::<N>(std::array::from_fn(|i| terms[i].0)), &x, y)
-}
-
 /// The coefficients.
-struct Combine<const N: usize>([f64; N]);
+struct Combine<'a>(&'a [f64]);
 
-impl<const N: usize> Blockwise<f32> for Combine<N> {
+impl Blockwise<f32> for Combine<'_> {
     #[inline(always)]
     fn block<S: Simd>(&self, s: S, y: &mut [f32], x: &[&[f32]]) {
-        let c = self.0.map(|c| s.splat(c as f32));
-        lanes::map(s, y, std::array::from_fn(|i| x[i]), |x: [S::V; N]| {
-            let mut sum = s.mul(c[0], x[0]);
-            for i in 1..N {
-                sum = s.fma(c[i], x[i], sum);
+        let c = |i: usize| s.splat(self.0[i] as f32);
+        if let [a, b] = x {
+            let (c, d) = (c(0), c(1));
+            for ((y, a), b) in y.chunks_mut(S::LANES).zip(a.chunks(S::LANES)).zip(b.chunks(S::LANES)) {
+                s.put(y, s.fma(d, s.get(b), s.mul(c, s.get(a))));
             }
-            sum
-        });
+            return;
+        }
+        for (i, y) in y.chunks_mut(S::LANES).enumerate() {
+            let place = i * S::LANES..i * S::LANES + y.len();
+            let mut sum = s.mul(c(0), s.get(&x[0][place.clone()]));
+            for (i, x) in x.iter().enumerate().skip(1) {
+                sum = s.fma(c(i), s.get(&x[place.clone()]), sum);
+            }
+            s.put(y, sum);
+        }
     }
 }
 
-impl<const N: usize> Blockwise<f64> for Combine<N> {
+impl Blockwise<f64> for Combine<'_> {
     #[inline(always)]
     fn block<S: Simd>(&self, _: S, y: &mut [f64], x: &[&[f64]]) {
-        reference::forward(&self.0, x, y);
+        reference::forward(self.0, x, y);
     }
 }
 
@@ -83,7 +89,9 @@ impl Blockwise<f32> for Accumulate {
     #[inline(always)]
     fn block<S: Simd>(&self, s: S, y: &mut [f32], x: &[&[f32]]) {
         let c = s.splat(self.0 as f32);
-        lanes::update(s, y, [x[0]], |y, [x]| s.fma(c, x, y));
+        for (y, x) in y.chunks_mut(S::LANES).zip(x[0].chunks(S::LANES)) {
+            s.put(y, s.fma(c, s.get(x), s.get(y)));
+        }
     }
 }
 

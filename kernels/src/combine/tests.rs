@@ -10,9 +10,9 @@ fn close(c: &[f64]) -> impl Fn(f64, f64, &[f64], f64) -> bool {
 }
 
 #[test]
-fn every_number_of_terms_over_shapes_and_strides() {
+fn few_and_many_terms_over_shapes_and_strides() {
     const C: [f64; TERMS] = [0.5, -1.25, 3.0, 0.1, -0.7, 2.0, 1.0, -1.0];
-    for n in 1..=TERMS {
+    for n in [1, 2, 3, TERMS] {
         let exact = C.map(|c| f64::from(c as f32));
         let run = |d: &Device, x: &[View], y: ViewMut| {
             let terms: Vec<(f64, View)> = exact.into_iter().zip(x.iter().copied()).collect();

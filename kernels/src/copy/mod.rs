@@ -48,13 +48,11 @@ pub fn fill(device: &Device, value: f64, y: ViewMut) -> Result {
 /// range the nearest end, NaN to 0.
 pub fn cast(device: &Device, x: View, y: ViewMut) -> Result {
     let Device::Cpu(cpu) = device;
-    match x.dtype() {
-        DType::F32 => cast_from::<f32>(cpu, x, y),
-        DType::F64 => cast_from::<f64>(cpu, x, y),
-        DType::BF16 => cast_from::<bf16>(cpu, x, y),
-        DType::F16 => cast_from::<f16>(cpu, x, y),
-        DType::U8 => cast_from::<u8>(cpu, x, y),
-        DType::I64 => cast_from::<i64>(cpu, x, y),
+    match (x.dtype(), y.dtype()) {
+        (from, to) if from == to => copy(device, x, y),
+        // The one pair that f64 in between would round twice.
+        (DType::I64, DType::F64) => elements(cpu, "cast", |x: i64| x as f64, x, y),
+        _ => convert::cast(cpu, x, y),
     }
 }
 
@@ -66,17 +64,6 @@ pub fn copy_cost(layout: &Layout, x: DType, y: DType) -> Cost {
 /// What [`fill`] costs.
 pub fn fill_cost(layout: &Layout, y: DType) -> Cost {
     Cost { flops: 0, bytes: (layout.count() * y.size()) as u64 }
-}
-
-fn cast_from<X: Number>(cpu: &CpuContext, x: View, y: ViewMut) -> Result {
-    match y.dtype() {
-        DType::F32 => elements::<X, f32>(cpu, "cast", X::convert, x, y),
-        DType::F64 => elements::<X, f64>(cpu, "cast", X::convert, x, y),
-        DType::BF16 => elements::<X, bf16>(cpu, "cast", X::convert, x, y),
-        DType::F16 => elements::<X, f16>(cpu, "cast", X::convert, x, y),
-        DType::U8 => elements::<X, u8>(cpu, "cast", X::convert, x, y),
-        DType::I64 => elements::<X, i64>(cpu, "cast", X::convert, x, y),
-    }
 }
 
 fn copy_typed<T: Element>(cpu: &CpuContext, x: View, mut y: ViewMut) -> Result {
@@ -103,7 +90,7 @@ fn elements<X: Element, Y: Element>(
     let nest = Nest::new([y.layout(), x.layout()]);
     let (x, y) = (x.data::<X>(op)?, Parts::new(y.data::<Y>(op)?));
     let [to_stride, from_stride] = nest.row().1;
-    split(cpu, nest.count(), |range| {
+    split(cpu, nest.count(), 1, |range| {
         for ([to, from], count) in nest.runs(range) {
             if (to_stride, from_stride) == (1, 1) {
                 // SAFETY: chunks are disjoint ranges of a nest whose result has no two elements in one place.
@@ -124,8 +111,8 @@ fn fill_typed<T: Number>(cpu: &CpuContext, value: f64, mut y: ViewMut) -> Result
     writable("fill", y.layout())?;
     let nest = Nest::new([y.layout()]);
     let y = Parts::new(y.data::<T>("fill")?);
-    let (value, stride) = (T::from_f64(value), nest.row().1[0]);
-    split(cpu, nest.count(), |range| {
+    let (value, stride) = (T::round(value), nest.row().1[0]);
+    split(cpu, nest.count(), 1, |range| {
         for ([to], count) in nest.runs(range) {
             if stride == 1 {
                 // SAFETY: chunks are disjoint ranges of a nest whose result has no two elements in one place.

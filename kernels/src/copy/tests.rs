@@ -62,18 +62,14 @@ fn floats_to_integers_truncate_and_saturate() {
 fn floats_to_halves_round_once_to_nearest_even() {
     for bits in 0..0x7c00u16 {
         check_between(f16::from_bits(bits).to_f64(), f16::from_bits(bits + 1).to_f64(), bits, |x| {
-            casted_one::<f16>(x).to_bits()
+            f16::round(x).to_bits()
         });
     }
     for bits in 0..0x7f80u16 {
         check_between(bf16::from_bits(bits).to_f64(), bf16::from_bits(bits + 1).to_f64(), bits, |x| {
-            casted_one::<bf16>(x).to_bits()
+            bf16::round(x).to_bits()
         });
     }
-}
-
-fn casted_one<Y: Number>(x: f64) -> Y {
-    x.convert()
 }
 
 fn check_between(low: f64, high: f64, bits: u16, to: impl Fn(f64) -> u16) {

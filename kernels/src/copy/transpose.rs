@@ -44,20 +44,21 @@ pub(super) fn run<T: Copy + Send + Sync>(cpu: &CpuContext, plan: &Plan, x: &[T],
     let y = Parts::new(y);
     let ((width, from_stride), (height, to_stride)) = (plan.across, plan.along);
     let bands = height.div_ceil(BAND);
-    // Split by elements; a band belongs to the part that holds its first.
-    let band_of = |element: usize| element.div_ceil(width * BAND);
-    split(cpu, plan.planes.count() * bands * width * BAND, |range| {
-        for band in band_of(range.start)..band_of(range.end) {
+    split(cpu, plan.planes.count() * bands, width * BAND, |range| {
+        for band in range {
             let (plane, first) = (band / bands, band % bands * BAND);
             let Some(([to, from], _)) = plan.planes.runs(plane..plane + 1).next() else { return };
-            let rows = first..height.min(first + BAND);
             for tile in (0..width).step_by(TILE) {
-                for i in rows.clone() {
-                    for j in tile..width.min(tile + TILE) {
-                        let value = x[from + i + j * from_stride];
-                        // SAFETY: inside the layout of `y`, whose view vouches for its buffer; bands are disjoint.
-                        unsafe { y.pointer().add(to + i * to_stride + j).write(value) };
-                    }
+                let (rows, columns) = (BAND.min(height - first), TILE.min(width - tile));
+                let lines: [&[T]; TILE] = std::array::from_fn(|j| {
+                    let at = from + first + (tile + j.min(columns - 1)) * from_stride;
+                    &x[at..at + rows]
+                });
+                for i in 0..rows {
+                    let at = to + (first + i) * to_stride + tile;
+                    // SAFETY: elements of this band of the result, which no other part touches.
+                    let row = unsafe { y.part(at..at + columns) };
+                    row.iter_mut().zip(lines).for_each(|(y, line)| *y = line[i]);
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! The CPU: a [`Team`] of threads and an instruction-set path ([`Isa`]), chosen once when the context is made.
 
 pub mod isa;
-pub mod lanes;
 pub mod simd;
 pub mod team;
 

@@ -5,7 +5,7 @@ pub mod reference;
 mod tests;
 
 use crate::blocks::{self, Blockwise};
-use crate::cpu::{Simd, lanes};
+use crate::cpu::Simd;
 use crate::{Cost, DType, Device, Layout, Result, View, ViewMut};
 
 /// `y = a b`, operands of `y`'s shape (stride 0 repeats); f32 or f64.
@@ -24,7 +24,9 @@ struct Multiply;
 impl Blockwise<f32> for Multiply {
     #[inline(always)]
     fn block<S: Simd>(&self, s: S, y: &mut [f32], x: &[&[f32]]) {
-        lanes::map(s, y, [x[0], x[1]], |[a, b]| s.mul(a, b));
+        for ((y, a), b) in y.chunks_mut(S::LANES).zip(x[0].chunks(S::LANES)).zip(x[1].chunks(S::LANES)) {
+            s.put(y, s.mul(s.get(a), s.get(b)));
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub use table::Function;
 use vector::Evaluate;
 
 use crate::blocks::{self, Blockwise};
-use crate::cpu::{Simd, lanes};
+use crate::cpu::Simd;
 use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
 
 /// `y = f(x)`, with the derivative of `order` 1 or 2 in the place of `f`; equal shapes (stride 0 repeats in `x`).
@@ -80,7 +80,9 @@ impl Blockwise<f32> for Scaled {
         const NEAR: usize = 1024;
         for ((y, x), g) in y.chunks_mut(NEAR).zip(x[0].chunks(NEAR)).zip(x[1].chunks(NEAR)) {
             s.call(Evaluate { f: self.0.f, order: self.0.order, x, y: &mut *y });
-            lanes::update(s, y, [g], |y, [g]| s.mul(g, y));
+            for (y, g) in y.chunks_mut(S::LANES).zip(g.chunks(S::LANES)) {
+                s.put(y, s.mul(s.get(g), s.get(y)));
+            }
         }
     }
 }

@@ -13,7 +13,7 @@
 //! Values below 1e-36 are promised to that, and charbonnier is offered for |x| below 1e19, whose square f32 can hold.
 
 use super::Function::{self, *};
-use crate::cpu::{Kernel, Simd, lanes};
+use crate::cpu::{Kernel, Simd};
 
 /// `y[i] = f(x[i])`, with the derivative of `order` in the place of `f`; slices of equal length.
 pub(super) struct Evaluate<'a> {
@@ -31,7 +31,10 @@ impl Kernel for Evaluate<'_> {
         let Evaluate { f, order, x, y } = self;
         macro_rules! each {
             ($x:ident => $value:expr) => {
-                lanes::map(s, y, [x], |[$x]| $value)
+                for (y, x) in y.chunks_mut(S::LANES).zip(x.chunks(S::LANES)) {
+                    let $x = s.get(x);
+                    s.put(y, $value);
+                }
             };
         }
         let c = |value: f64| s.splat(value as f32);

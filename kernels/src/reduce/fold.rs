@@ -8,6 +8,19 @@ pub(super) trait Fold: Copy + Sync {
     const IDENTITY: f32;
     fn vector<S: Simd>(self, s: S, a: S::V, b: S::V) -> S::V;
     fn scalar(self, a: f32, b: f32) -> f32;
+
+    /// The lanes folded in halves: the first half with the second, until one is left.
+    #[inline(always)]
+    fn halves<S: Simd>(self, s: S, a: S::V) -> f32 {
+        let (mut lanes, mut half) = (s.lanes(a), S::LANES / 2);
+        while half > 0 {
+            for lane in 0..half {
+                lanes[lane] = self.scalar(lanes[lane], lanes[lane + half]);
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -25,6 +38,10 @@ impl Fold for Sum {
     #[inline(always)]
     fn scalar(self, a: f32, b: f32) -> f32 {
         a + b
+    }
+    #[inline(always)]
+    fn halves<S: Simd>(self, s: S, a: S::V) -> f32 {
+        s.sum(a)
     }
 }
 
@@ -53,14 +70,7 @@ pub(super) fn along<S: Simd, F: Fold>(s: S, fold: F, terms: &[f32]) -> f32 {
     if !rest.is_empty() {
         sum = fold.vector(s, sum, s.first(rest.len(), s.get(rest), s.splat(F::IDENTITY)));
     }
-    let (mut lanes, mut half) = (s.lanes(sum), S::LANES / 2);
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = fold.scalar(lanes[lane], lanes[lane + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+    fold.halves(s, sum)
 }
 
 /// The same fold for a vector of results at once, term by term: lanes are vectors here.

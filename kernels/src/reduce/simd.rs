@@ -4,7 +4,7 @@ use super::BLOCK;
 use super::fold::{Across, Fold, Max, Sum, along};
 use super::plan::Plan;
 use crate::cpu::team::Parts;
-use crate::cpu::{CpuContext, Kernel, Simd, lanes};
+use crate::cpu::{CpuContext, Kernel, Simd};
 use std::ops::Range;
 
 /// Sums to `y`. `partial` has room for every block of every result, unless there is but one block.
@@ -104,13 +104,15 @@ impl<F: Fold> Pass<'_, F> {
     fn along<S: Simd>(self, s: S) {
         let ((_, [from_stride, to_stride]), (_, [term_stride])) = (self.plan.kept.row(), self.plan.terms.row());
         let (mut result, mut near) = (self.results.start, [0.0; BLOCK]);
+        let dense = self.plan.terms.rows() == 1 && term_stride == 1;
         for ([from, to], count) in self.plan.kept.runs(self.results.clone()) {
             for i in 0..count {
                 for block in self.blocks.clone() {
                     let (start, terms) = (from + i * from_stride, self.terms(block));
-                    let terms = match self.plan.terms.runs(terms.clone()).next() {
-                        Some(([term], all)) if term_stride == 1 && all == terms.len() => &self.x[start + term..][..all],
-                        _ => self.gather(start, terms, &mut near),
+                    let terms = if dense && !terms.is_empty() {
+                        &self.x[start + terms.start..start + terms.end]
+                    } else {
+                        self.gather(start, terms, &mut near)
                     };
                     self.give(along(s, self.fold, terms), block, result + i, to + i * to_stride);
                 }
@@ -191,7 +193,9 @@ impl Kernel for Pairwise<'_> {
         let mut step = 1;
         while step < blocks {
             for block in (0..blocks - step).step_by(2 * step) {
-                lanes::update(s, row(block), [row(block + step)], |sum, [next]| s.add(sum, next));
+                for (sum, next) in row(block).chunks_mut(S::LANES).zip(row(block + step).chunks(S::LANES)) {
+                    s.put(sum, s.add(s.get(sum), s.get(next)));
+                }
             }
             step *= 2;
         }
