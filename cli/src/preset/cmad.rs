@@ -1,6 +1,6 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
-use super::{Preset, channels, counts, not_negative, positive};
+use super::{Preset, channels, counts, not_negative, positive, unet};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `consort train cmad`. Greek names are the paper's, and so are their conventions.
@@ -50,6 +50,17 @@ pub struct ControlNetwork {
     pub layers: usize,
     /// Groups of the norms.
     pub groups: usize,
+    /// Channels of a head of attention, which is in the middle and the last level; 0 for one head of all.
+    pub head: usize,
+}
+
+impl ControlNetwork {
+    /// The configuration of the network.
+    pub fn config(&self) -> nn::UNet2DConfig {
+        let last = self.channels.len().saturating_sub(1);
+        let attention: Vec<_> = (0..self.channels.len()).map(|level| level > 0 && level == last).collect();
+        unet(3, &self.channels, &attention, self.layers, self.groups, self.head)
+    }
 }
 
 impl CmadPreset {
@@ -86,7 +97,8 @@ impl Preset for CmadPreset {
         counts(&[("checkpoint_every", self.checkpoint_every as usize), ("network.layers", self.network.layers)])?;
         positive(&[("lambda", self.lambda), ("epsilon", self.epsilon), ("lr", self.lr), ("clip", self.clip)])?;
         not_negative(&[("alpha", self.alpha), ("beta", self.beta), ("gamma", self.gamma)])?;
-        channels("network.channels", &self.network.channels, self.network.groups)
+        channels("network.channels", &self.network.channels, self.network.groups)?;
+        self.network.config().check().map_err(|error| format!("network: {error}"))
     }
 }
 

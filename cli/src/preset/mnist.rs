@@ -1,6 +1,6 @@
 //! Trainings on digits.
 
-use super::{Preset, Schedule, channels, counts, fractions, not_negative, positive};
+use super::{Preset, Schedule, channels, counts, fractions, not_negative, positive, unet};
 use serde::{Deserialize, Serialize};
 
 /// `consort train mnist-score`: a denoiser by denoising score matching.
@@ -39,8 +39,15 @@ pub struct ScoreNetwork {
     pub layers: usize,
     /// Groups of the norms.
     pub groups: usize,
-    /// Channels of a head of attention.
+    /// Channels of a head of attention; 0 for one head of all.
     pub head: usize,
+}
+
+impl ScoreNetwork {
+    /// The configuration of the network.
+    pub fn config(&self) -> nn::UNet2DConfig {
+        unet(1, &self.channels, &self.attention, self.layers, self.groups, self.head)
+    }
 }
 
 impl Preset for MnistScore {
@@ -50,8 +57,8 @@ impl Preset for MnistScore {
     ];
 
     fn check(&self) -> Result<(), String> {
-        let ScoreNetwork { channels: levels, attention, layers, groups, head } = &self.network;
-        counts(&[("batch", self.batch), ("network.layers", *layers), ("network.head", *head)])?;
+        let ScoreNetwork { channels: levels, attention, layers, groups, .. } = &self.network;
+        counts(&[("batch", self.batch), ("network.layers", *layers)])?;
         counts(&[("steps", self.steps as usize), ("checkpoint_every", self.checkpoint_every as usize)])?;
         positive(&[("lr", self.lr), ("clip", self.clip)])?;
         fractions(&[("ema", self.ema)])?;
@@ -60,7 +67,7 @@ impl Preset for MnistScore {
             let (got, want) = (attention.len(), levels.len());
             return Err(format!("`network.attention` has {got} entries for {want} levels, give one for each"));
         }
-        Ok(())
+        self.network.config().check().map_err(|error| format!("network: {error}"))
     }
 }
 
@@ -80,6 +87,14 @@ pub struct MnistGuide {
     pub weight_decay: f64,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
+}
+
+impl MnistGuide {
+    /// The configuration of the network.
+    pub fn config(&self) -> nn::MlpConfig {
+        let (hidden, activation) = (self.hidden.clone(), "relu".into());
+        nn::MlpConfig { inputs: 784, outputs: 10, hidden, time_features: 0, activation, consort: None }
+    }
 }
 
 impl Preset for MnistGuide {
@@ -110,10 +125,20 @@ pub struct MnistJudge {
     pub weight_decay: f64,
     /// Pixels by which images are shifted at random, at most.
     pub shift: usize,
-    /// Channels of the convolutions, each followed by a halving.
+    /// Channels a level, each at half the size of the one before; the last are the features.
     pub channels: Vec<usize>,
-    /// Width of the layer whose output is the feature vector.
-    pub features: usize,
+    /// Convolutions a level.
+    pub layers: usize,
+    /// Groups of the norms.
+    pub groups: usize,
+}
+
+impl MnistJudge {
+    /// The configuration of the network.
+    pub fn config(&self) -> nn::CnnConfig {
+        let (channels, layers_per_level, groups) = (self.channels.clone(), self.layers, self.groups);
+        nn::CnnConfig { in_channels: 1, channels, layers_per_level, groups, classes: 10, consort: None }
+    }
 }
 
 impl Preset for MnistJudge {
@@ -121,9 +146,9 @@ impl Preset for MnistJudge {
         &[("small", include_str!("../../presets/mnist-judge/small.toml"))];
 
     fn check(&self) -> Result<(), String> {
-        counts(&[("batch", self.batch), ("epochs", self.epochs as usize), ("features", self.features)])?;
+        counts(&[("batch", self.batch), ("epochs", self.epochs as usize), ("layers", self.layers)])?;
         positive(&[("lr", self.lr)])?;
         not_negative(&[("weight_decay", self.weight_decay)])?;
-        channels("channels", &self.channels, 1)
+        channels("channels", &self.channels, self.groups)
     }
 }

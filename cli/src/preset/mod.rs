@@ -80,6 +80,41 @@ pub enum Schedule {
     Cosine,
 }
 
+impl Schedule {
+    /// The schedule of a training of `steps` updates that rises over the first `warm_up`.
+    pub fn over(self, steps: u64, warm_up: u64) -> nn::Schedule {
+        match self {
+            Schedule::Constant => nn::Schedule::Linear { warm_up },
+            Schedule::Cosine => nn::Schedule::Cosine { warm_up, steps, floor: 0.0 },
+        }
+    }
+}
+
+/// The U-Net of these presets, on grey images of 28 x 28; `attention` for each level, the middle has it always.
+fn unet(
+    inputs: usize,
+    channels: &[usize],
+    attention: &[bool],
+    layers: usize,
+    groups: usize,
+    head: usize,
+) -> nn::UNet2DConfig {
+    let block =
+        |way: &str, attends: &bool| if *attends { format!("Attn{way}Block2D") } else { format!("{way}Block2D") };
+    nn::UNet2DConfig {
+        sample_size: Some(nn::SampleSize::Square(28)),
+        in_channels: inputs,
+        out_channels: 1,
+        down_block_types: attention.iter().map(|attends| block("Down", attends)).collect(),
+        up_block_types: attention.iter().rev().map(|attends| block("Up", attends)).collect(),
+        block_out_channels: channels.to_vec(),
+        layers_per_block: layers,
+        norm_num_groups: groups,
+        attention_head_dim: Some(head).filter(|&head| head > 0),
+        ..nn::UNet2DConfig::default()
+    }
+}
+
 fn counts(figures: &[(&str, usize)]) -> Result<(), String> {
     let wrong = figures.iter().find(|(_, figure)| *figure == 0);
     wrong.map_or(Ok(()), |(key, _)| Err(format!("`{key}` is 0, give 1 or more")))

@@ -95,3 +95,22 @@ fn sentences() {
         "cannot read nowhere.toml: No such file or directory; look for a slip in the path"
     );
 }
+
+#[test]
+fn networks_that_can_be_built() {
+    let paper: MnistScore = load(&choose(Some("paper"), &[])).unwrap();
+    let config = paper.network.config();
+    assert_eq!(config.up_block_types, ["UpBlock2D"; 3]);
+    let small: MnistScore = load(&choose(None, &[])).unwrap();
+    assert_eq!(small.network.config().up_block_types, ["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]);
+    let one: CmadPreset = load(&choose(None, &["network.channels=[8]"])).unwrap();
+    let mut init = nn::Init::seeded(&tensor::Device::cpu(1), 0);
+    assert!(nn::UNet2D::new(one.network.config(), &mut init).is_ok());
+    let guide: MnistGuide = load(&choose(None, &[])).unwrap();
+    assert!(nn::Mlp::new(guide.config(), &mut init).is_ok());
+    let judge: MnistJudge = load(&choose(None, &[])).unwrap();
+    assert!(nn::Cnn::new(judge.config(), &mut init).is_ok());
+    assert!(
+        sentence::<MnistScore>(None, &["network.head=1000"]).starts_with("preset: network: `attention_head_dim`: 1000")
+    );
+}
