@@ -24,6 +24,8 @@ fn is_usage(error: &(dyn std::error::Error + 'static)) -> Option<bool> {
         .or_else(|| error.downcast_ref().map(data::Error::is_usage))
         .or_else(|| error.downcast_ref().map(tensor::Error::is_usage))
         .or_else(|| error.downcast_ref().map(autograd::Error::is_usage))
+        .or_else(|| error.downcast_ref().map(nn::Error::is_usage))
+        .or_else(|| error.downcast_ref().map(methods::Error::is_usage))
 }
 
 /// The chain of causes as one sentence, without what a cause merely repeats.

@@ -35,13 +35,7 @@ pub struct Summary {
 impl Summary {
     /// Of a recorded run in the folder `out`, with the peak of the device's memory so far.
     pub fn of(record: &Record, device: &Device, out: &Path) -> Summary {
-        Summary {
-            device: record.device.clone(),
-            threads: record.threads,
-            seed: record.seed,
-            peak_bytes: device.pool().account().requested_peak as u64,
-            ..Summary::new(&record.command, &record.method, Some(out))
-        }
+        Summary::new(&record.command, &record.method, Some(out)).on(device, record.seed)
     }
 
     /// Of a command that computes nothing; `seconds` are filled in when it is told.
@@ -57,6 +51,12 @@ impl Summary {
             metrics: Map::new(),
             out: out.map(Path::to_owned),
         }
+    }
+
+    /// Computed on a device, with the peak of its memory so far.
+    pub fn on(self, device: &Device, seed: u64) -> Summary {
+        let peak_bytes = device.pool().account().requested_peak as u64;
+        Summary { device: device.name().into(), threads: device.threads(), seed, peak_bytes, ..self }
     }
 
     /// With one more metric. What is not finite becomes null.

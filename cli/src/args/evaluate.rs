@@ -71,11 +71,11 @@ pub struct Evaluate {
 pub struct Forward {
     /// A shipped model by name, or a checkpoint's folder
     pub model: String,
-    /// A safetensors file with `sample` and `timestep`
+    /// A safetensors file with `sample` [n, ...] and, but for classifiers, `timestep` [n] or [1]
     #[arg(long, value_name = "IN.safetensors")]
     pub input: PathBuf,
     /// The safetensors file to write, with `out`
-    #[arg(long = "output", value_name = "OUT.safetensors")]
+    #[arg(id = "result", long = "output", value_name = "OUT.safetensors")]
     pub result: PathBuf,
     /// Where shipped models are.
     #[command(flatten)]

@@ -32,6 +32,8 @@ pub struct Arguments {
 pub enum Command {
     /// Get a data set
     Data(Data),
+    /// Run a network once, on tensors from a file
+    Forward(Forward),
 }
 
 impl Command {
@@ -39,6 +41,7 @@ impl Command {
     pub fn output(&self) -> &Output {
         match self {
             Command::Data(data) => data.output(),
+            Command::Forward(forward) => &forward.output,
         }
     }
 }
@@ -148,7 +151,6 @@ mod tests {
             TrainCmad::augment_args(clap::Command::new("train")),
             Sample::augment_args(clap::Command::new("sample")),
             Evaluate::augment_args(clap::Command::new("evaluate")),
-            Forward::augment_args(clap::Command::new("forward")),
             Cmad::augment_args(clap::Command::new("compose")),
             Cdps::augment_args(clap::Command::new("compose")),
         ] {

@@ -1,6 +1,7 @@
 //! What each command does: from its arguments to a [`crate::Summary`].
 
 mod data;
+mod forward;
 
 use crate::args::{Arguments, Command};
 use std::time::Instant;
@@ -10,6 +11,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let begun = Instant::now();
     let summary = match &arguments.command {
         Command::Data(arguments) => data::run(arguments),
+        Command::Forward(arguments) => forward::run(arguments),
     }?;
     Ok(summary.tell(arguments.command.output(), begun.elapsed())?)
 }
