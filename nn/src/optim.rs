@@ -11,6 +11,7 @@ const CLIP_EPS: f64 = 1e-6;
 
 /// Adam (Kingma and Ba 2015); with a weight decay AdamW (Loshchilov and Hutter 2019).
 pub struct Optimizer {
+    name: String,
     settings: Adam,
     max_norm: Option<f64>,
     slots: Vec<Slot>,
@@ -34,12 +35,22 @@ impl Optimizer {
             Ok(Slot { name, m: zeros()?, v: zeros()?, param })
         };
         let slots = params.into_iter().map(slot).collect::<Result<_>>()?;
-        Ok(Optimizer { settings, max_norm: None, slots, step: 0 })
+        Ok(Optimizer { name: "optimizer".into(), settings, max_norm: None, slots, step: 0 })
     }
 
     /// The same, with gradients whose norm over all parameters is more than `max_norm` scaled down to it.
     pub fn clip(self, max_norm: f64) -> Optimizer {
         Optimizer { max_norm: Some(max_norm), ..self }
+    }
+
+    /// The same, saved under `name` in the place of `optimizer`: for several optimisers in one file.
+    pub fn named(self, name: &str) -> Optimizer {
+        Optimizer { name: name.into(), ..self }
+    }
+
+    /// What it updates.
+    pub fn params(&self) -> impl Iterator<Item = &Param> {
+        self.slots.iter().map(|slot| &slot.param)
     }
 
     /// What to take gradients with respect to, in the order in which [`Optimizer::step`] wants them.
@@ -93,10 +104,10 @@ impl Optimizer {
     /// Adds the moments, `optimizer.m.` and `optimizer.v.` before the parameters' names, and the number of steps.
     pub fn add_to(&self, state: &mut State) {
         for slot in &self.slots {
-            state.tensors.insert(format!("{M}{}", slot.name), slot.m.value());
-            state.tensors.insert(format!("{V}{}", slot.name), slot.v.value());
+            state.tensors.insert(format!("{}.m.{}", self.name, slot.name), slot.m.value());
+            state.tensors.insert(format!("{}.v.{}", self.name, slot.name), slot.v.value());
         }
-        state.metadata.insert(STEP.into(), self.step.to_string());
+        state.metadata.insert(format!("{}.step", self.name), self.step.to_string());
     }
 
     /// Goes on from what [`Optimizer::add_to`] saved.
@@ -104,17 +115,13 @@ impl Optimizer {
         let moments = |which: fn(&Slot) -> &Param| -> Vec<(String, Param)> {
             self.slots.iter().map(|slot| (slot.name.clone(), which(slot).clone())).collect()
         };
-        let step = state.number(STEP)?;
-        state.restore(M, &moments(|slot| &slot.m))?;
-        state.restore(V, &moments(|slot| &slot.v))?;
+        let step = state.number(&format!("{}.step", self.name))?;
+        state.restore(&format!("{}.m.", self.name), &moments(|slot| &slot.m))?;
+        state.restore(&format!("{}.v.", self.name), &moments(|slot| &slot.v))?;
         self.step = step;
         Ok(())
     }
 }
-
-const M: &str = "optimizer.m.";
-const V: &str = "optimizer.v.";
-const STEP: &str = "optimizer.step";
 
 impl Slot {
     fn update(&self, settings: &Adam, lr: f64, step: u64, scale: f64, gradient: &Tensor) -> Result<()> {
