@@ -71,6 +71,16 @@ impl From<nn::Error> for Error {
     }
 }
 
+/// For the steps of a loop, which answer to `autograd`.
+impl From<Error> for autograd::Error {
+    fn from(error: Error) -> autograd::Error {
+        match *error.0 {
+            Kind::Autograd(error) => error,
+            kind => autograd::Error::other(Error::from(kind)),
+        }
+    }
+}
+
 impl From<tensor::Error> for Error {
     fn from(error: tensor::Error) -> Error {
         autograd::Error::from(error).into()
