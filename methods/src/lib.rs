@@ -6,6 +6,7 @@
 //! function of (seed, sample, step, purpose): see [`noise`].
 
 pub mod analytic;
+pub mod control;
 pub mod cost;
 pub mod denoiser;
 pub mod discrete;

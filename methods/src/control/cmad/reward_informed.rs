@@ -1,0 +1,133 @@
+//! The reward-informed control (paper 000, eq. 14):
+//!
+//!   u = NN1(x, Y, pull, t) + NN2(t) pull,   NN2(t) = g(t) c(t) m(t)
+//!
+//! m is a small network of the time that starts constant and below 0, so that the control descends Psi from the first
+//! step. c(t) = alpha v / (alpha^2 v + sigma^2) is how far the clean estimate of Gaussian data of variance v moves with the
+//! state: with it, m = -s comes close to CDPS of scale s without differentiating the score network. NN1 starts at zero.
+
+use super::control::{Control, See};
+use crate::error::{Error, Result};
+use autograd::{DType, Tensor, Var};
+use nn::{Init, Linear, Module, Network, TimeFeatures, TimestepEmbedding, UNet2D, UNet2DConfig, Visitor};
+
+/// Width of m's features and of its hidden layers.
+const FEATURES: usize = 32;
+
+/// How NN2 starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Descent {
+    /// s, at least 0: m starts at -s.
+    pub scale: f64,
+    /// v, of one pixel of the data.
+    pub data_variance: f64,
+    /// What both networks are told the time is at t = 1. Their time features tell times apart that differ by 1.
+    pub time_scale: f64,
+}
+
+/// See the module.
+pub struct RewardInformed {
+    correction: Box<dyn Network>,
+    gain: TimeGain,
+    descent: Descent,
+    /// Of `correction`.
+    dtype: DType,
+}
+
+impl RewardInformed {
+    /// `correction` takes `[x, Y, pull]` along the channels to the channels of x; its last layer `last` is set to zero.
+    pub fn new(correction: Box<dyn Network>, last: &str, descent: Descent, init: &mut Init) -> Result<RewardInformed> {
+        if !(descent.scale >= 0.0 && descent.data_variance > 0.0 && descent.time_scale.is_finite()) {
+            return Err(Error::argument(format!(
+                "{descent:?}: a scale of at least 0 and a variance above 0 are taken"
+            )));
+        }
+        let dtype = silence(&*correction, last)?;
+        Ok(RewardInformed { correction, gain: TimeGain::new(-descent.scale, init)?, descent, dtype })
+    }
+
+    /// With a U-Net as NN1, such as [`small_unet`].
+    pub fn unet(config: UNet2DConfig, descent: Descent, init: &mut Init) -> Result<RewardInformed> {
+        RewardInformed::new(Box::new(UNet2D::new(config, init)?), "conv_out", descent, init)
+    }
+}
+
+/// NN1 for states of `channels` channels, height and width multiples of 4: 16, 32 and 32 channels, attention in the middle.
+pub fn small_unet(channels: usize) -> UNet2DConfig {
+    let names = |names: [&str; 3]| names.map(String::from).to_vec();
+    UNet2DConfig {
+        in_channels: 3 * channels,
+        out_channels: channels,
+        layers_per_block: 1,
+        block_out_channels: vec![16, 32, 32],
+        down_block_types: names(["DownBlock2D", "DownBlock2D", "AttnDownBlock2D"]),
+        up_block_types: names(["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]),
+        norm_num_groups: 8,
+        ..UNet2DConfig::default()
+    }
+}
+
+/// Sets a layer's weight and bias to zero; answers their dtype.
+fn silence(network: &dyn Network, layer: &str) -> Result<DType> {
+    let mut all = network.named_parameters();
+    all.retain(|(name, _)| name.strip_prefix(layer).is_some_and(|rest| rest == ".weight" || rest == ".bias"));
+    for (_, param) in &all {
+        let value = param.value();
+        param.set(Tensor::zeros(value.device(), value.dtype(), value.shape())?)?;
+    }
+    match all.first() {
+        Some((_, param)) => Ok(param.value().dtype()),
+        None => Err(Error::argument(format!("the control's network has no layer `{layer}` to start from zero"))),
+    }
+}
+
+impl Control for RewardInformed {
+    fn act(&self, see: &See) -> Result<Var> {
+        let (state, row) = (see.state, see.row);
+        let time = Tensor::full(state.device(), DType::F64, &[1], row.t * self.descent.time_scale)?;
+        let seen = Var::concat(&[state, see.aggregate, see.pull], 1)?.cast(self.dtype)?;
+        let correction = self.correction.forward(&seen, &time)?.reshape(state.shape())?.cast(state.dtype())?;
+        let variance = self.descent.data_variance;
+        let moves = row.alpha * variance / (row.alpha * row.alpha * variance + row.sigma * row.sigma);
+        let gain = self.gain.at(&time)?.scale(row.g * moves)?.cast(state.dtype())?;
+        Ok(correction.add(&see.pull.mul(&gain)?)?)
+    }
+}
+
+impl Module for RewardInformed {
+    fn visit(&self, visitor: &mut Visitor<'_>) {
+        visitor.module("correction", &self.correction);
+        visitor.module("gain", &self.gain);
+    }
+}
+
+/// A number as a learned function of the time.
+struct TimeGain {
+    features: TimeFeatures,
+    embedding: TimestepEmbedding,
+    out: Linear,
+}
+
+impl TimeGain {
+    /// One that is `start` at all times.
+    fn new(start: f64, init: &mut Init) -> Result<TimeGain> {
+        Ok(TimeGain {
+            features: TimeFeatures::new(init.device(), FEATURES, 0, false)?,
+            embedding: TimestepEmbedding::new(init, FEATURES, FEATURES)?,
+            out: Linear { weight: init.constant(&[1, FEATURES], 0.0)?, bias: init.constant(&[1], start)? },
+        })
+    }
+
+    /// At one time `[1]`: `[]`.
+    fn at(&self, time: &Tensor) -> Result<Var> {
+        let features = Var::constant(self.features.forward(time, self.out.bias.value().dtype())?);
+        Ok(self.out.forward(&self.embedding.forward(&features)?.silu()?)?.reshape(&[])?)
+    }
+}
+
+impl Module for TimeGain {
+    fn visit(&self, visitor: &mut Visitor<'_>) {
+        visitor.module("embedding", &self.embedding);
+        visitor.module("out", &self.out);
+    }
+}

@@ -1,0 +1,3 @@
+//! Steering pretrained models: optimal control of their sampling.
+
+pub mod cmad;
