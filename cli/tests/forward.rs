@@ -139,3 +139,19 @@ fn weights_that_are_not_finite() {
     fs::write(&path, bytes).unwrap();
     assert!(refusal(home.path(), "unet", "input.safetensors", &[]).contains("not finite"));
 }
+
+/// A limit on file sizes stands for a full disk: a few kilobytes, where the result takes 112.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_nothing() {
+    let home = home();
+    write_input(&home.path().join("images.safetensors"), &["sample"], &[2867, 1, 2, 2]);
+    let program = env!("CARGO_BIN_EXE_consort");
+    let words = "forward judge --input images.safetensors --output out.safetensors --models .";
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec {program} {words}");
+    let output = Command::new("sh").args(["-c", &script]).current_dir(home.path()).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: cannot write out.safetensors: ") && told.lines().count() == 1, "{told}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4, "two models and two inputs");
+}
