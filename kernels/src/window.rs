@@ -1,8 +1,8 @@
 //! Sums over rectangles of pixels: what nearest resizing, average pooling and their adjoints have in common.
 
 use crate::blocks::writable;
-use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
+use crate::cpu::{CpuContext, Kernel, Simd};
 use crate::nest::Nest;
 use crate::{DType, Device, KernelError, Layout, Real, Result, View, ViewMut};
 use std::ops::Range;
@@ -74,50 +74,72 @@ impl Windows {
         rows: &(impl Fn(usize) -> Range<usize> + Sync),
         columns: &(impl Fn(usize) -> Range<usize> + Sync),
     ) {
-        let y = Parts::new(y);
-        let ([height, width], (channels, strides)) = (self.size, self.lead.row());
+        let y = &Parts::new(y);
+        let ([height, width], channels) = (self.size, self.lead.row().0);
         let lines = self.lead.count() / channels.max(1) * height;
         cpu.team.share(lines, (lines * width * channels) as u64, |lines| {
             for line in lines {
                 let ([to, from], i) = (self.lead.start(line / height), line % height);
-                let (to, rows) = (to + i * self.to[0], rows(i));
-                if strides == [1, 1] {
-                    for j in 0..width {
-                        let at = to + j * self.to[1];
-                        // SAFETY: the channels of one pixel of the result, whose elements are all in different places.
-                        let y = unsafe { y.part(at..at + channels) };
-                        self.pixel(scale, x, from, y, &rows, &columns(j));
-                    }
-                    continue;
-                }
-                for (channel, j) in (0..channels).flat_map(|channel| (0..width).map(move |j| (channel, j))) {
-                    let mut sum = [T::default()];
-                    self.pixel(scale, x, from + channel * strides[1], &mut sum, &rows, &columns(j));
-                    // SAFETY: inside the layout of `y`, whose view vouches for its buffer; one element, as above.
-                    unsafe { y.pointer().add(to + channel * strides[0] + j * self.to[1]).write(sum[0]) };
-                }
+                let to = to + i * self.to[0];
+                cpu.isa.run(Line { windows: self, scale, x, y, from, to, rows: rows(i), columns });
             }
         });
     }
+}
 
-    /// `y = scale * sum over the rectangle` for channels that are neighbours; `from` is the input's pixel (0, 0).
+/// One line of pixels of the result, in all channels; `from` is the input's pixel (0, 0), `to` the result's first.
+struct Line<'a, T, C> {
+    windows: &'a Windows,
+    scale: T,
+    x: &'a [T],
+    y: &'a Parts<'a, T>,
+    from: usize,
+    to: usize,
+    rows: Range<usize>,
+    columns: &'a C,
+}
+
+/// Channels added at a time.
+const LANES: usize = 16;
+
+impl<T: Real, C: Fn(usize) -> Range<usize>> Kernel for Line<'_, T, C> {
+    type Out = ();
+
     #[inline(always)]
-    fn pixel<T: Real>(&self, scale: T, x: &[T], from: usize, y: &mut [T], rows: &Range<usize>, columns: &Range<usize>) {
-        let mut first = true;
-        for (k, l) in rows.clone().flat_map(|k| columns.clone().map(move |l| (k, l))) {
-            let at = from + k * self.from[0] + l * self.from[1];
-            let x = &x[at..at + y.len()];
-            if first {
-                y.copy_from_slice(x);
-            } else {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+    fn run<S: Simd>(self, _: S) {
+        let ((channels, [to, from]), width) = (self.windows.lead.row(), self.windows.size[1]);
+        let together = if (to, from) == (1, 1) { channels / LANES * LANES } else { 0 };
+        for j in 0..if together > 0 { width } else { 0 } {
+            let (columns, place) = ((self.columns)(j), self.to + j * self.windows.to[1]);
+            for channel in (0..together).step_by(LANES) {
+                let sum = self.sum::<LANES>(self.from + channel, &columns);
+                // SAFETY: channels of one pixel of the result, whose elements are all in different places.
+                unsafe { self.y.part(place + channel..place + channel + LANES) }.copy_from_slice(&sum);
             }
-            first = false;
         }
-        if first {
-            y.fill(T::default());
-        } else if scale.to_f64() != 1.0 {
-            y.iter_mut().for_each(|y| *y = *y * scale);
+        for (channel, j) in (together..channels).flat_map(|channel| (0..width).map(move |j| (channel, j))) {
+            let [sum] = self.sum::<1>(self.from + channel * from, &(self.columns)(j));
+            // SAFETY: inside the layout of `y`, whose view vouches for its buffer; one element, as above.
+            unsafe { self.y.pointer().add(self.to + channel * to + j * self.windows.to[1]).write(sum) };
         }
+    }
+}
+
+impl<T: Real, C> Line<'_, T, C> {
+    /// `N` neighbouring channels of a pixel of the result, the first of them at `from` in the input's pixel (0, 0).
+    #[inline(always)]
+    fn sum<const N: usize>(&self, from: usize, columns: &Range<usize>) -> [T; N] {
+        let mut sum: Option<[T; N]> = None;
+        for row in self.rows.clone() {
+            for column in columns.clone() {
+                let at = from + row * self.windows.from[0] + column * self.windows.from[1];
+                let x = &self.x[at..at + N];
+                sum = Some(match sum {
+                    None => std::array::from_fn(|i| x[i]),
+                    Some(sum) => std::array::from_fn(|i| sum[i] + x[i]),
+                });
+            }
+        }
+        sum.unwrap_or([T::default(); N]).map(|sum| sum * self.scale)
     }
 }

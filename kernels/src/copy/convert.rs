@@ -39,11 +39,9 @@ numbers! {
 #[inline(always)]
 fn single_or_odd(x: f64) -> f32 {
     let near = x as f32;
-    if f64::from(near) == x || x.is_nan() {
-        return near;
-    }
-    let towards_zero = near.to_bits() - u32::from(f64::from(near).abs() > x.abs());
-    f32::from_bits(towards_zero | 1)
+    let back = f64::from(near);
+    let towards_zero = near.to_bits() - u32::from(back.abs() > x.abs());
+    f32::from_bits(towards_zero | u32::from(back != x))
 }
 
 /// To f64: exact below 2^53, beyond it rounded to odd at 11 bits.
