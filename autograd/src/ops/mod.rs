@@ -7,11 +7,14 @@ pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod gather;
 pub mod matmul;
 pub mod multiply;
 pub mod norm;
 pub mod pointwise;
+pub mod pool;
 pub mod reduce;
+pub mod resize;
 pub mod shape;
 pub mod softmax;
 
@@ -27,11 +30,14 @@ pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
         conv::rows(),
         copy::rows(),
         cross_entropy::rows(),
+        gather::rows(),
         matmul::rows(),
         multiply::rows(),
         norm::rows(),
         pointwise::rows(),
+        pool::rows(),
         reduce::rows(),
+        resize::rows(),
         shape::rows(),
         softmax::rows(),
     ];

@@ -8,13 +8,16 @@ pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod gather;
 pub mod matmul;
 pub mod multiply;
 pub mod norm;
 pub mod optim;
 pub mod pointwise;
+pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 pub mod shape;
 pub mod softmax;
 
