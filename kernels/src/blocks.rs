@@ -1,7 +1,7 @@
 //! Elementwise ops over operands of any strides, in parallel.
 //!
 //! An op sees blocks: dense slices of equal length, one an operand. Where operands are dense along the rows of the loop
-//! nest the slices are the operands themselves; elsewhere a few hundred elements at a time are staged next to the stack.
+//! nest the slices are the operands themselves; elsewhere a few hundred elements at a time are staged on the stack.
 //! Since every element is computed from its own inputs alone, how the work is split changes no bit.
 
 use crate::cpu::simd::Portable;
