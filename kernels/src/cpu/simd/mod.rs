@@ -3,7 +3,7 @@
 //! A kernel is written once, generic over [`Simd`], as a struct that implements [`Kernel`]; [`Isa::run`] calls it inside a
 //! function compiled for the chosen instruction set. Everything between must be `#[inline(always)]`, or it would be
 //! compiled without those instructions. That rules out closures, which take no such mark: one that is too large to be inlined
-//! by itself runs a hundred times slower. A `Simd` value is a token: it exists only where the processor has the path, which
+//! by itself ran sixty times slower. A `Simd` value is a token: it exists only where the processor has the path, which
 //! is what makes the arithmetic methods safe to call.
 
 #[cfg(target_arch = "x86_64")]
