@@ -50,7 +50,8 @@ pub struct Composition {
 /// `consort compose cmad`.
 #[derive(Args, Clone, Debug)]
 pub struct Cmad {
-    /// The trained controls: a shipped model by name, or a run's folder [default: the shipped ones for this target and number of agents]
+    /// The trained controls: a shipped model by name, or a run's folder [default: those shipped for this digit and
+    /// number of agents]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// What both methods take.

@@ -1,6 +1,9 @@
 //! What can be typed. One file per command; the parts that several share are here.
 //!
-//! Ranges are checked while parsing, by [`range`], so that a command never sees a number it would have to refuse.
+//! Ranges are checked while parsing, by `range`, so that a command never sees a number it would have to refuse.
+
+// The comments on arguments are what a terminal shows, not markup.
+#![allow(rustdoc::invalid_html_tags, rustdoc::broken_intra_doc_links)]
 
 mod compose;
 mod data;

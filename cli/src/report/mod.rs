@@ -121,7 +121,7 @@ impl Report {
         let (title, lead) = (words(&self.title), words(&self.lead));
         let plain = escape(&self.title);
         let number =
-            |(name, value): &(String, String)| format!("<div><dd>{}</dd><dt>{}</dt></div>", words(value), words(name));
+            |(name, value): &(String, String)| format!("<div><dt>{}</dt><dd>{}</dd></div>", words(name), words(value));
         let numbers: String = self.numbers.iter().map(number).collect();
         let numbers = if numbers.is_empty() { numbers } else { format!("<dl class=\"numbers\">{numbers}</dl>\n") };
         let (style, body, end) = (include_str!("style.css"), &self.body, &self.end);

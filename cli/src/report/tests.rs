@@ -24,7 +24,7 @@ fn all_in_one_file() {
     for part in [
         "<title>A &lt;3&gt;</title>",
         "<p class=\"lead\">by <code>three</code> agents &amp; a &quot;judge&quot;</p>",
-        "<dd>0.02</dd><dt>Ψ mean</dt>",
+        "<dt>Ψ mean</dt><dd>0.02</dd>",
         "style=\"width:8px\" alt=\"agent 1\"><span>agent 1</span>",
         "<figcaption>a caption</figcaption>",
         "<th scope=\"row\">aggregate</th>",
