@@ -99,6 +99,11 @@ impl Training {
         Steering::Controls(self.controls.clone())
     }
 
+    /// Who is optimised when.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// Updates made.
     pub fn updates(&self) -> u64 {
         self.updates

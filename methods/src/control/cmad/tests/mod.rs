@@ -5,7 +5,9 @@ mod cdps;
 mod cubature;
 mod gradients;
 mod linear_quadratic;
+mod play;
 mod recursion;
+mod resume;
 mod runs;
 
 use super::{Aggregator, Costs, Draws, Pull, Rollout};
