@@ -4,6 +4,7 @@ mod aggregators;
 mod cdps;
 mod cubature;
 mod gradients;
+mod learning;
 mod linear_quadratic;
 mod play;
 mod recursion;
