@@ -38,6 +38,12 @@ fn main() {
             convolution(&name, [n, c, size, size], [o, c, k, k], stride);
         }
     }
+    for [m, k, n] in [[112, 1024, 512], [112, 512, 1024], [112, 1040, 512], [112, 528, 1024], [3136, 64, 64], [64, 256, 256], [1, 128, 128]] {
+        let name = format!("linear {m}x{k}x{n}");
+        if name.contains(&filter) {
+            linear(&name, [m, k, n]);
+        }
+    }
     for n in [256, 1024, 2048] {
         for (what, a_t, b_t) in [("nn", false, false), ("nt", false, true), ("tn", true, false)] {
             let name = format!("matmul {what} {n}");
@@ -164,4 +170,21 @@ fn convolution(name: &str, x: [usize; 4], w: [usize; 4], stride: usize) {
         });
         println!("{:7.1} GFLOP/s {:8.1} us", flops / seconds / 1e9, seconds * 1e6);
     }
+}
+
+fn linear(name: &str, [m, k, n]: [usize; 3]) {
+    let matrix = |rows: usize, columns: usize| Layout::contiguous(Dims::new(&[rows, columns]).unwrap());
+    let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+    print!("{name:32}");
+    for threads in [1, 2] {
+        let d = device(threads);
+        let mut packed = numbers(matmul::packed_len(k, n));
+        matmul::pack(&d, View::of(&b, matrix(k, n)).unwrap(), &mut packed).unwrap();
+        let seconds = best(|| {
+            let (a, c) = (View::of(&a, matrix(m, k)).unwrap(), ViewMut::of(&mut c, matrix(m, n)).unwrap());
+            matmul::forward_packed(&d, a, &packed, n, None, c).unwrap();
+        });
+        print!("{:8.1} GFLOP/s {:9.1} us", (2 * m * k * n) as f64 / seconds / 1e9, seconds * 1e6);
+    }
+    println!();
 }

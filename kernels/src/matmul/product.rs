@@ -5,8 +5,9 @@ use crate::cpu::team::Parts;
 use crate::tile::{Grid, MAX_ROWS, Outer, Rows, Start, Tile, Window, panels};
 use std::ops::Range;
 
-/// Products summed at a go: the part of a panel that stays in the first cache, of sixteen panels in the second.
-const DEPTH: usize = 256;
+/// Products summed at a go, and panels of a block: so much of the right side stays in the second cache.
+const DEPTH: usize = 512;
+const PANELS: usize = 8;
 /// Row step of a copied strip: no multiple of a page, so that its rows do not fight for one cache set.
 const STRIP_ROW: usize = DEPTH + 16;
 /// Floating-point operations below which a second thread costs more than it helps.
@@ -58,12 +59,12 @@ impl Product<'_> {
     /// Large enough to use the caches, small enough to share the work out.
     fn block_size(&self, threads: usize, panels: usize) -> (usize, usize) {
         if threads == 1 || 2 * self.m * self.n * self.k < INLINE {
-            return (self.m.clamp(1, 8 * self.tile.rows), panels.clamp(1, 16));
+            return (self.m.clamp(1, 8 * self.tile.rows), panels.clamp(1, PANELS));
         }
         let parts = 4 * threads;
         let rows = self.m.div_ceil(parts).next_multiple_of(self.tile.rows).min(8 * self.tile.rows);
         let columns = panels.div_ceil(parts.div_ceil(self.m.div_ceil(rows).max(1)));
-        (rows, columns.clamp(1, 16))
+        (rows, columns.clamp(1, PANELS))
     }
 
     /// Computes `rows` by the columns of `panels`. `c` is the first element of the result.
@@ -72,10 +73,11 @@ impl Product<'_> {
     /// The elements written are valid and written by nobody else.
     unsafe fn block(&self, rows: Range<usize>, panels: Range<usize>, c: *mut f32) {
         let [row_step, k_step] = self.a_step;
-        let unit = k_step == 1 || row_step == 1 || self.k == 1;
-        let apart = k_step != 1 || !row_step.is_multiple_of(1024); // rows that do not fight for one cache set
-        if self.k == 0 || (unit && apart && panels.len() <= 2) {
-            let step = if self.k <= 1 { [row_step, 1] } else { self.a_step };
+        let by_rows = k_step == 1 || self.k <= 1;
+        // Rows a page apart fight for one cache set; columns are read once a panel, each from pages of its own.
+        let direct = if by_rows { !row_step.is_multiple_of(1024) } else { row_step == 1 && panels.len() <= 2 };
+        if direct || self.k == 0 {
+            let step = if by_rows { [row_step, 1] } else { self.a_step };
             for first in (0..self.k.max(1)).step_by(DEPTH) {
                 // SAFETY: the caller's word.
                 unsafe { self.strip(rows.clone(), panels.clone(), first, self.a[first * k_step..].as_ptr(), step, c) };
