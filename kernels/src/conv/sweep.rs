@@ -6,7 +6,7 @@ use super::{Conv, Role};
 use crate::Layout;
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{Dots, FEW, Grid, Rows, Start, Tile, Window, panels};
+use crate::tile::{ALONE, Dots, FEW, Grid, Rows, Start, Tile, Window, panels};
 use std::ops::Range;
 
 /// f32 of a band's copy that stay in the second cache beside a panel of weights.
@@ -46,8 +46,8 @@ pub(super) struct Sweep {
     groups: usize,
     /// `[vertical, horizontal]`
     axes: [Axis; 2],
-    /// Rows of places in a band.
-    band: usize,
+    /// Bands of about equal height that an image is cut into.
+    bands: usize,
 }
 
 /// The sweeps between input images `x` and output images `y`: one of a forward convolution, for an input gradient one for
@@ -76,15 +76,23 @@ pub(super) fn sweeps<'a>(
 
 impl Sweep {
     fn new(cpu: &CpuContext, from: Images, to: Images, groups: usize, axes: [Axis; 2]) -> Sweep {
-        let mut sweep = Sweep { tile: Tile::of(cpu.isa), from, to, groups, axes, band: 1 };
-        let rows = axes[0].places;
+        let (tile, threads) = (Tile::of(cpu.isa), cpu.team.threads());
+        let (rows, places) = (axes[0].places, axes[0].places * axes[1].places);
+        // Four bands a thread, that nobody waits long for the last one, but no band of less than two tiles; where that
+        // leaves a thread without work, one tile.
+        let wanted = (4 * threads).div_ceil(from.count.max(1)).min(places / (2 * tile.rows));
+        let even = if wanted > threads { wanted - wanted % threads } else { wanted };
+        let shared = even.max(threads.div_ceil(from.count.max(1)).min(places / tile.rows));
         let (_, width) = axes[1].seen(0, axes[1].places);
-        let fits = BAND / (width * from.channels * axes[0].from_step).max(1);
-        // Four bands a thread, so that nobody waits long for the last one; but no band of less than four tiles.
-        let shares = (4 * cpu.team.threads()).div_ceil(from.count.max(1));
-        let least = (4 * sweep.tile.rows).div_ceil(axes[1].places.max(1));
-        sweep.band = rows.div_ceil(shares).max(least).min(fits.max(1)).clamp(1, rows.max(1));
-        sweep
+        let fits = (BAND / (width * from.channels * axes[0].from_step).max(1)).max(1);
+        let bands = shared.max(rows.div_ceil(fits)).clamp(1, rows.max(1));
+        Sweep { tile, from, to, groups, axes, bands }
+    }
+
+    /// Rows of places in band `index`.
+    fn rows(&self, index: usize) -> Range<usize> {
+        let rows = self.axes[0].places;
+        rows * index / self.bands..rows * (index + 1) / self.bands
     }
 
     /// Products a sum has in one group: rows of a panel.
@@ -127,19 +135,22 @@ impl Sweep {
         }
         let (count, room) = (panels::count(self.tile, columns), panels::room(depth, columns));
         let parts = Parts::new(packed);
-        cpu.team.run(self.groups * count, |index| {
+        let panel = |index| {
             let (group, index) = (index / count, index % count);
             let (range, width) = panels::panel(self.tile, depth, columns, index);
             // SAFETY: panels do not overlap.
             let panel = unsafe { parts.part(group * room + range.start..group * room + range.end) };
             let first = group * group_step + index * self.tile.panel() * steps[0];
             panels::pack(self.tile, w, starts(first), steps[0], width, panel);
-        });
+        };
+        let all = self.groups * count;
+        if self.packed() < ALONE { (0..all).for_each(panel) } else { cpu.team.run(all, panel) }
     }
 
     /// f32 of scratch a thread needs for the copy of a band.
     pub(super) fn copy_len(&self) -> usize {
-        let ((_, height), (_, width)) = (self.axes[0].seen(0, self.band), self.axes[1].seen(0, self.axes[1].places));
+        let highest = self.axes[0].places.div_ceil(self.bands);
+        let ((_, height), (_, width)) = (self.axes[0].seen(0, highest), self.axes[1].seen(0, self.axes[1].places));
         height * width * self.from.channels
     }
 
@@ -153,17 +164,22 @@ impl Sweep {
         to: &Parts<f32>,
         room: &mut [f32],
     ) {
-        let bands = self.axes[0].places.div_ceil(self.band);
         let (rooms, len) = (Parts::new(room), self.copy_len());
-        cpu.team.run_with_slots(self.from.count * bands, |slot, index| {
-            let (image, first) = (index / bands, index % bands * self.band);
-            let rows = first..(first + self.band).min(self.axes[0].places);
+        let item = |slot: usize, index: usize| {
+            let (image, rows) = (index / self.bands, self.rows(index % self.bands));
             // SAFETY: one thread holds a slot at a time.
             let room = unsafe { rooms.part(slot * len..(slot + 1) * len) };
             let from = &from[image * self.from.size()..][..self.from.size()];
             // SAFETY: the places of this band of this image, which no other item writes.
             unsafe { self.band(from, packed, bias, to.pointer().wrapping_add(image * self.to.size()), rows, room) };
-        });
+        };
+        let (items, products) =
+            (self.from.count * self.bands, self.axes[0].places * self.axes[1].places * self.to.channels);
+        if 2 * self.from.count * products * self.depth() < ALONE {
+            (0..items).for_each(|index| item(0, index));
+        } else {
+            cpu.team.run_with_slots(items, item);
+        }
     }
 
     /// Computes the rows `rows` of places of one image.

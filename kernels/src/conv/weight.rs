@@ -7,7 +7,7 @@ use super::sweep::Images;
 use super::{Conv, OP};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{MAX_PANEL, Outer, Start, Tile};
+use crate::tile::{ALONE, MAX_PANEL, Outer, Start, Tile};
 use crate::{Layout, Result, View, ViewMut};
 use std::ops::Range;
 
@@ -67,7 +67,7 @@ impl<'a> Weight<'a> {
     /// Sums every piece of every share.
     fn sum(&self, cpu: &CpuContext, x: &[f32], g: &[f32], sums: &mut [f32]) {
         let parts = Parts::new(sums);
-        cpu.team.run(self.shares * self.pieces(), |index| {
+        let item = |index: usize| {
             let (share, piece) = (index / self.pieces(), self.piece(index % self.pieces()));
             let at = share * self.len();
             // SAFETY: pieces of shares do not overlap.
@@ -76,7 +76,10 @@ impl<'a> Weight<'a> {
             for image in self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares {
                 self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums);
             }
-        });
+        };
+        let items = self.shares * self.pieces();
+        let products = self.g.count * self.g.height * self.g.width * self.len();
+        if 2 * products < ALONE { (0..items).for_each(item) } else { cpu.team.run(items, item) }
     }
 
     /// Adds an image to the sums of a piece, band by band.
@@ -179,9 +182,15 @@ pub(super) fn gradient(cpu: &CpuContext, p: &Conv, x: View, g: View, mut dw: Vie
     weight.sum(cpu, x, g, sums);
     let l = *dw.layout();
     let to = Parts::new(dw.data::<f32>(OP)?);
-    cpu.team.run(weight.pieces(), |index| {
+    let put = |index| {
         // SAFETY: no two pieces hold the same weight, and no weight has two places (`weight_gradient` checked).
         unsafe { weight.add_shares(sums, &weight.piece(index), &l, to.pointer().wrapping_add(l.offset)) };
-    });
+    };
+    let pieces = weight.pieces();
+    if 8 * sums.len() < ALONE {
+        (0..pieces).for_each(put)
+    } else {
+        cpu.team.run(pieces, put)
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{Grid, MAX_ROWS, Outer, Rows, Start, Tile, Window, panels};
+use crate::tile::{ALONE, Grid, MAX_ROWS, Outer, Rows, Start, Tile, Window, panels};
 use std::ops::Range;
 
 /// Products summed at a go, and panels of a block: so much of the right side stays in the second cache.
@@ -10,9 +10,6 @@ const DEPTH: usize = 512;
 const PANELS: usize = 8;
 /// Row step of a copied strip: no multiple of a page, so that its rows do not fight for one cache set.
 const STRIP_ROW: usize = DEPTH + 16;
-/// Floating-point operations below which a second thread costs more than it helps.
-pub(super) const INLINE: usize = 1 << 17;
-
 /// `c = a b + bias`: `a [m, k]` of any strides, `b` packed from `[k, n]`, `c` with unit stride along its rows.
 #[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
@@ -58,7 +55,7 @@ impl Product<'_> {
 
     /// Large enough to use the caches, small enough to share the work out.
     fn block_size(&self, threads: usize, panels: usize) -> (usize, usize) {
-        if threads == 1 || 2 * self.m * self.n * self.k < INLINE {
+        if threads == 1 || 2 * self.m * self.n * self.k < ALONE {
             return (self.m.clamp(1, 8 * self.tile.rows), panels.clamp(1, PANELS));
         }
         let parts = 4 * threads;

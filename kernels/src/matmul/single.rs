@@ -1,10 +1,10 @@
 //! f32 products: the right side is packed into scratch, then multiplied block by block.
 
-use super::product::{INLINE, Product};
+use super::product::Product;
 use super::{OP, Problem};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
-use crate::tile::{Tile, panels};
+use crate::tile::{ALONE, Tile, panels};
 use crate::{Result, View, ViewMut, scratch};
 
 /// How the work of a batch is shared out. It never changes a bit of the result.
@@ -22,7 +22,7 @@ impl Sharing {
         let (count, flops) = (problem.batch.count(), 2 * problem.m * problem.n * problem.k);
         match &problem.rows {
             Some(_) => Sharing::OneRight,
-            None if count < 4 * cpu.team.threads() && flops > 8 * INLINE => Sharing::InTurn,
+            None if count < 4 * cpu.team.threads() && flops > 8 * ALONE => Sharing::InTurn,
             None => Sharing::SideBySide,
         }
     }
@@ -129,7 +129,7 @@ pub(super) fn pack_matrix(cpu: &CpuContext, b: &[f32], step: [usize; 2], k: usiz
         panels::pack(tile, b, (0..k).map(|row| left + row * step[0]), step[1], width, panel);
     };
     let count = panels::count(tile, n);
-    if k * n < INLINE { (0..count).for_each(one) } else { cpu.team.run(count, one) }
+    if k * n < ALONE { (0..count).for_each(one) } else { cpu.team.run(count, one) }
 }
 
 fn pack_panel(tile: Tile, problem: &Problem, b: &[f32], index: usize, room: &mut [f32]) {

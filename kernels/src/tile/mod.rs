@@ -14,9 +14,9 @@ pub(crate) use dots::{Dots, FEW};
 pub(crate) use outer::Outer;
 pub(crate) use rows::{Grid, Rows, Window};
 
-use crate::cpu::{Isa, Simd};
+use crate::cpu::{Isa, Kernel, Simd};
 
-/// The tile of an instruction set: it fills the registers, with room for a row of the right side and a broadcast.
+/// The tile of an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tile {
     pub(crate) isa: Isa,
@@ -26,24 +26,35 @@ pub(crate) struct Tile {
     pub(crate) lanes: usize,
 }
 
+/// Rows of the tile that fills `registers`: two vectors a row, with four left for a row of the right side and a broadcast.
+const fn rows(registers: usize) -> usize {
+    (registers - 4) / 2
+}
+
 /// The most rows of any tile.
-pub(crate) const MAX_ROWS: usize = 14;
+pub(crate) const MAX_ROWS: usize = rows(32);
 /// The most columns of any panel.
 pub(crate) const MAX_PANEL: usize = 32;
 
 impl Tile {
     /// The tile of `isa`, or of the best path there is, should that be less.
     pub(crate) fn of(isa: Isa) -> Tile {
-        match isa.min(Isa::best()) {
-            isa @ Isa::Avx512 => Tile { isa, rows: MAX_ROWS, lanes: 16 },
-            isa @ Isa::Avx2 => Tile { isa, rows: 6, lanes: 8 },
-            isa @ Isa::Portable => Tile { isa, rows: 2, lanes: 8 },
-        }
+        isa.run(OfPath(isa.min(Isa::best())))
     }
 
     /// Columns of a whole panel.
     pub(crate) fn panel(&self) -> usize {
         2 * self.lanes
+    }
+}
+
+struct OfPath(Isa);
+
+impl Kernel for OfPath {
+    type Out = Tile;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Tile {
+        Tile { isa: self.0, rows: rows(S::REGISTERS), lanes: S::LANES }
     }
 }
 
@@ -56,6 +67,9 @@ pub(crate) enum Start {
     /// What the result holds.
     Result,
 }
+
+/// Floating-point operations that one thread has done before another has started.
+pub(crate) const ALONE: usize = 1 << 17;
 
 type Sums<V, const M: usize, const N: usize> = [[V; N]; M];
 

@@ -1,6 +1,6 @@
 //! Sums of outer products of rows of unit stride: weight gradients, products with a transposed left side.
 
-use super::{Start, Tile, begin, by_rows, end};
+use super::{Start, Tile, begin, by_rows, end, rows};
 use crate::cpu::{Kernel, Simd};
 
 /// `c[i, j] = start + sum over r, q of a[r, q, i] b[r, q, j]` for `i < height`, `j < width`, over a grid of `rows` by
@@ -27,8 +27,13 @@ impl Outer {
     /// `tile` is [`Tile::of`] something. `height` numbers of `a` and `width` of `b` are valid at every place of the grid,
     /// `width` numbers at the bias and at every row of `c`, which nobody else writes.
     pub(crate) unsafe fn run(&self, tile: Tile) {
-        for left in (0..self.width).step_by(tile.panel()) {
-            let width = (self.width - left).min(tile.panel());
+        let mut left = 0;
+        while left < self.width {
+            // Two whole vectors, one, or a part of one.
+            let width = match self.width - left {
+                rest if rest >= tile.panel() => tile.panel(),
+                rest => rest.min(tile.lanes),
+            };
             // Tiles of about equal height.
             let tiles = self.height.div_ceil(tile.rows);
             let mut top = 0;
@@ -47,14 +52,16 @@ impl Outer {
                     start,
                     ..*self
                 };
-                match (width > tile.lanes, width.is_multiple_of(tile.lanes)) {
-                    (true, true) => by_rows!(rows, M => tile.isa.run(OuterTile::<M, 2, true>(part))),
-                    (true, false) => by_rows!(rows, M => tile.isa.run(OuterTile::<M, 2, false>(part))),
-                    (false, true) => by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, true>(part))),
-                    (false, false) => by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, false>(part))),
+                if width > tile.lanes {
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 2, true>(part)));
+                } else if width == tile.lanes {
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, true>(part)));
+                } else {
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, false>(part)));
                 }
                 top += rows;
             }
+            left += width;
         }
     }
 }
@@ -66,14 +73,17 @@ impl<const M: usize, const V: usize, const WHOLE: bool> Kernel for OuterTile<M, 
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Outer { a, a_step, b, b_step, rows, columns, c, c_row, width, start, .. } = self.0;
+        if M > rows(S::REGISTERS) {
+            return; // never asked for; without this line it would be compiled
+        }
+        let Outer { a, a_step, b, b_step, columns, c, c_row, width, start, .. } = self.0;
         let mut to = [c; M];
         (0..M).for_each(|i| to[i] = c.wrapping_add(i * c_row));
         let last = width - (V - 1) * S::LANES;
         // SAFETY: `M` numbers of `a`, `width` of `b` and of `c` are valid wherever the loops go (`Outer::run`).
         unsafe {
             let mut sums = begin::<S, M, V>(s, &to, start, width);
-            for r in 0..rows {
+            for r in 0..self.0.rows {
                 let (mut left, mut right) = (a.wrapping_add(r * a_step[0]), b.wrapping_add(r * b_step[0]));
                 for _ in 0..columns {
                     let mut row = [s.zero(); V];

@@ -1,6 +1,6 @@
 //! Rows by pointer times a packed panel: matrix products, convolutions, input gradients.
 
-use super::{Start, Tile, begin, by_rows, end};
+use super::{Start, Tile, begin, by_rows, end, rows};
 use crate::cpu::{Kernel, Simd};
 
 /// What a sum runs over: element `r row_step + q column_step + k` of its left row, for `r < rows`, `q < columns`,
@@ -82,6 +82,9 @@ impl<const M: usize, const V: usize> Kernel for RowTiles<M, V> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if M > rows(S::REGISTERS) {
+            return; // never asked for; without this line it would be compiled
+        }
         let Rows { a, b, c, grid, window, start, width } = self.rows;
         let (mut row, mut column) = (self.first / grid.columns, self.first % grid.columns);
         for _ in 0..self.tiles {

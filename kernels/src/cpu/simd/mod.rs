@@ -27,6 +27,8 @@ pub const MAX_LANES: usize = 16;
 pub trait Simd: Copy + Send + Sync + 'static {
     /// f32 in a vector.
     const LANES: usize;
+    /// Vectors that a kernel can keep in registers.
+    const REGISTERS: usize;
     /// The vector.
     type V: Copy;
 

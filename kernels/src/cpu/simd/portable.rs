@@ -16,6 +16,7 @@ fn each(f: impl Fn(usize) -> f32) -> V {
 
 impl Simd for Portable {
     const LANES: usize = LANES;
+    const REGISTERS: usize = 8; // sixteen of half the lanes, on the least of processors
     type V = V;
 
     #[inline(always)]
