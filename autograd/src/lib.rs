@@ -1,7 +1,7 @@
 //! Derivatives: reverse, forward, forward over reverse and reverse over reverse, each for one or `k` directions at once.
 //!
 //! A [`Var`] is a value and how it came to be. There is no tape object and no mode: "no gradient" means that the inputs
-//! are constants, and then an op records nothing. Ops are defined by [`rule`]s on `Var`s, so that a derivative is itself
+//! are constants, and then an op records nothing. Ops are defined by rules on `Var`s, so that a derivative is itself
 //! differentiable. Directions travel on one extra leading axis of tangents and cotangents: `[k, B, C, H, W]` against
 //! `[B, C, H, W]`. What is not offered says so: third derivatives of pointwise functions, forward over forward, and weight
 //! gradients of `k` cotangents at once.
