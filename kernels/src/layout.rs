@@ -31,9 +31,10 @@ impl Dims {
         dims
     }
 
-    /// The product of all sizes: the number of elements of a shape (1 for rank 0).
+    /// The product of all sizes: the number of elements of a shape (1 for rank 0). The largest number there is where
+    /// that is not enough, so that no buffer passes for large enough.
     pub fn count(&self) -> usize {
-        self.iter().product()
+        if self.contains(&0) { 0 } else { self.iter().fold(1, |count, &size| count.saturating_mul(size)) }
     }
 }
 
@@ -171,7 +172,7 @@ impl Layout {
         self.count() == 0
             || axes.iter().rev().filter(|&&axis| self.shape[axis] > 1).all(|&axis| {
                 let apart = self.strides[axis] > reach;
-                reach += (self.shape[axis] - 1) * self.strides[axis];
+                reach = (self.shape[axis] - 1).saturating_mul(self.strides[axis]).saturating_add(reach);
                 apart
             })
     }
@@ -194,7 +195,8 @@ impl Layout {
         if self.count() == 0 {
             return 0;
         }
-        self.offset + self.shape.iter().zip(self.strides.iter()).map(|(n, s)| (n - 1) * s).sum::<usize>() + 1
+        let axes = self.shape.iter().zip(self.strides.iter());
+        axes.fold(self.offset, |end, (n, s)| (n - 1).saturating_mul(*s).saturating_add(end)).saturating_add(1)
     }
 
     /// Repeated to `shape` by the rule of right-aligned axes: a size of 1, or a missing axis, takes any size.
@@ -263,6 +265,13 @@ mod tests {
         let layout = Layout::channels_last(dims(&[2, 3, 4, 5]));
         assert_eq!(layout.like(dims(&[2, 7, 4, 5])), Layout::channels_last(dims(&[2, 7, 4, 5])));
         assert_eq!(layout.like(dims(&[9, 2, 3, 4, 5])), Layout::channels_last(dims(&[9, 2, 3, 4, 5])));
+    }
+
+    #[test]
+    fn sizes_beyond_all_numbers_fit_no_buffer() {
+        let huge = Layout { shape: dims(&[1 << 33, 1 << 33]), strides: dims(&[1 << 40, 1]), offset: 0 };
+        assert_eq!((huge.count(), huge.end()), (usize::MAX, usize::MAX));
+        assert_eq!((dims(&[1 << 33, 1 << 33, 0]).count(), Layout { shape: dims(&[5, 0]), ..huge }.end()), (0, 0));
     }
 
     #[test]

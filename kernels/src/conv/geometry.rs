@@ -2,10 +2,13 @@
 
 use crate::{Dims, KernelError, Layout, Result, View};
 
+/// No network strides further; the input gradient takes a pass for every pair of residues.
+const MAX_STRIDE: usize = 1 << 10;
+
 /// Stride, zero padding, dilation (each `[vertical, horizontal]`) and channel groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conv {
-    /// Output pixels lie this many input pixels apart; at least 1.
+    /// Output pixels lie this many input pixels apart; 1 to 1024.
     pub stride: [usize; 2],
     /// Zeros around the image: `[[top, bottom], [left, right]]`.
     pub padding: [[usize; 2]; 2],
@@ -39,13 +42,24 @@ impl Conv {
         }
         let mut shape = Dims::filled(4, 0);
         shape.copy_from_slice(&[n, o, self.length(0, height, kh)?, self.length(1, width, kw)?]);
+        // Nothing the kernels count goes beyond these: the padded images with the wider of both channels, the weights.
+        let padded = |axis: usize, size: usize| size + self.padding[axis].iter().sum::<usize>();
+        let images = [n.max(1), c.max(o), padded(0, height), padded(1, width)];
+        if count(&images).is_none() || count(&[o.max(16), c.max(16), kh, kw]).is_none() {
+            return Err(wrong(format!(
+                "the input {x:?}, padded by {:?}, or the weight {w:?} is too large",
+                self.padding
+            )));
+        }
         Ok(shape)
     }
 
     fn length(&self, axis: usize, size: usize, taps: usize) -> Result<usize> {
         let ([before, after], stride, dilation) = (self.padding[axis], self.stride[axis], self.dilation[axis]);
-        if stride == 0 || dilation == 0 || taps == 0 {
-            let what = format!("stride {stride}, dilation {dilation} and kernel size {taps} must be at least 1");
+        if stride == 0 || stride > MAX_STRIDE || dilation == 0 || taps == 0 {
+            let what = format!(
+                "stride {stride}, dilation {dilation} and kernel size {taps} must be at least 1, the stride at most {MAX_STRIDE}"
+            );
             return Err(KernelError::Parameter { op: "conv", what });
         }
         let padded = size.checked_add(before).and_then(|sum| sum.checked_add(after)).filter(|&sum| sum < 1 << 48);
@@ -57,6 +71,11 @@ impl Conv {
             ))),
         }
     }
+}
+
+/// The product, unless it is too large to compute with.
+fn count(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size).filter(|&count| count < 1 << 52))
 }
 
 fn wrong(what: String) -> KernelError {
@@ -99,6 +118,11 @@ mod tests {
         assert!(said(Conv { stride: [0, 1], ..Conv::default() }, &[1, 1, 8, 8], &[4, 1, 3, 3]).contains("at least 1"));
         assert!(said(Conv { groups: 0, ..Conv::default() }, &[1, 1, 8, 8], &[4, 1, 3, 3]).contains("0 groups"));
         assert!(said(Conv::padded(usize::MAX), &[1, 1, 8, 8], &[4, 1, 3, 3]).contains("padded by"));
+        assert!(
+            said(Conv { stride: [1, 2000], ..Conv::default() }, &[1, 1, 8, 8], &[4, 1, 3, 3]).contains("at most 1024")
+        );
+        let wide = Conv { padding: [[1 << 40, 0]; 2], ..Conv::default() };
+        assert!(said(wide, &[1, 1, 8, 8], &[4, 1, 1 << 40, 1 << 40]).contains("too large"));
         assert!(said(Conv::default(), &[1, 8, 8], &[4, 1, 3, 3]).contains("4 axes"));
     }
 }

@@ -41,6 +41,9 @@ impl Problem {
         }
         let lead = shape.len() - 2;
         let [m, k, n] = [shape[lead], a.shape[a.rank() - 1], shape[lead + 1]];
+        if k.checked_mul(n.next_multiple_of(16)).is_none_or(|room| room >= 1 << 52) {
+            return Err(wrong(format!("{:?} is too large", b.shape)));
+        }
         if let Some(bias) = bias.filter(|bias| *bias.layout().shape != [n]) {
             return Err(wrong(format!("the bias is {:?}, expected [{n}]", bias.layout().shape)));
         }

@@ -232,6 +232,9 @@ fn what_does_not_fit_is_said() {
     assert!(said(&[2, 3], &[4, 5], None, row_major(&[2, 5])).contains("[2, 3] does not multiply [4, 5]"));
     assert!(said(&[3], &[3, 5], None, row_major(&[5])).contains("does not multiply"));
     assert!(said(&[2, 3], &[3, 5], None, row_major(&[5, 2])).contains("is [2, 5], not [5, 2]"));
+    let huge = Layout { strides: Dims::filled(2, 0), ..row_major(&[1 << 40, 1 << 30]) };
+    let (a, b) = (Layout { shape: Dims::new(&[1, 1 << 40]).unwrap(), ..huge }, huge);
+    assert_eq!(forward_scratch(&d, &a, &b, DType::F32), 0);
     assert!(said(&[2, 3], &[3, 5], Some(&[4]), row_major(&[2, 5])).contains("the bias is [4], expected [5]"));
     assert!(said(&[2, 3], &[3, 5], None, layout(&[2, 5], Transposed)).contains("row-major"));
     assert!(said(&[2, 3], &[3, 5], None, row_major(&[2, 5])).contains("too small"));
