@@ -12,6 +12,7 @@ pub mod denoiser;
 pub mod discrete;
 pub mod error;
 pub mod grid;
+pub mod metrics;
 pub mod network;
 pub mod noise;
 mod per_sample;

@@ -26,6 +26,8 @@ pub enum Purpose {
     Shuffle = 6,
     /// Random changes to the data.
     Augment = 7,
+    /// Samples drawn again from a sample.
+    Bootstrap = 8,
 }
 
 /// One agent's source of random numbers.
