@@ -16,6 +16,7 @@ pub mod progress;
 pub mod report;
 pub mod run;
 pub mod summary;
+pub mod training;
 
 pub use autograd;
 pub use data;

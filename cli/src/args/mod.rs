@@ -14,7 +14,7 @@ mod train;
 pub use compose::{Cdps, Cmad, ComposeMethod, Composition};
 pub use data::{Data, DataSet};
 pub use evaluate::{Evaluate, Forward, Sample};
-pub use train::{Scheme, TrainClassifier, TrainCmad, TrainScore, Training};
+pub use train::{Export, Job, Scheme, Train, TrainClassifier, TrainCmad, TrainScore, Training};
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +37,8 @@ pub enum Command {
     Data(Data),
     /// Run a network once, on tensors from a file
     Forward(Forward),
+    /// Train a model
+    Train(Train),
 }
 
 impl Command {
@@ -45,6 +47,7 @@ impl Command {
         match self {
             Command::Data(data) => data.output(),
             Command::Forward(forward) => &forward.output,
+            Command::Train(train) => &train.job.training().output,
         }
     }
 }
@@ -149,8 +152,6 @@ mod tests {
         Arguments::command().debug_assert();
         // Commands that are yet to be added to `Command`.
         for command in [
-            TrainScore::augment_args(clap::Command::new("train")),
-            TrainClassifier::augment_args(clap::Command::new("train")),
             TrainCmad::augment_args(clap::Command::new("train")),
             Sample::augment_args(clap::Command::new("sample")),
             Evaluate::augment_args(clap::Command::new("evaluate")),

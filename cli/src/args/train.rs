@@ -1,9 +1,39 @@
 //! `consort train`.
 
 use super::{Machine, Models, Out, Output, PresetChoice, range};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tensor::DType;
+
+/// `consort train`.
+#[derive(Args, Clone, Debug)]
+pub struct Train {
+    /// Which model.
+    #[command(subcommand)]
+    pub job: Job,
+}
+
+/// What can be trained.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Job {
+    /// A denoiser of handwritten digits, by denoising score matching
+    MnistScore(TrainScore),
+    /// The classifier that steers: hard to fool, and it knows what is not one digit
+    MnistGuide(TrainClassifier),
+    /// The classifier that judges: trained apart from the guide, with calibrated confidence
+    MnistJudge(TrainClassifier),
+}
+
+impl Job {
+    /// What every training takes.
+    pub fn training(&self) -> &Training {
+        match self {
+            Job::MnistScore(score) => &score.training,
+            Job::MnistGuide(classifier) | Job::MnistJudge(classifier) => &classifier.training,
+        }
+    }
+}
 
 /// What every training takes.
 #[derive(Args, Clone, Debug)]
@@ -17,6 +47,9 @@ pub struct Training {
     /// With which figures.
     #[command(flatten)]
     pub preset: PresetChoice,
+    /// In which form the weights of the finished model are written
+    #[arg(long, value_enum, default_value_t = Export::F32)]
+    pub export: Export,
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
@@ -26,6 +59,25 @@ pub struct Training {
     /// How results are told.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// How weights are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Export {
+    /// As they are
+    F32,
+    /// Rounded to half the size
+    Bf16,
+}
+
+impl Export {
+    /// The type of the numbers.
+    pub fn dtype(self) -> DType {
+        match self {
+            Export::F32 => DType::F32,
+            Export::Bf16 => DType::BF16,
+        }
+    }
 }
 
 /// `consort train mnist-score`: a denoiser of digits.

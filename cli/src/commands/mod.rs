@@ -2,6 +2,7 @@
 
 mod data;
 mod forward;
+mod train;
 
 use crate::args::{Arguments, Command};
 use std::time::Instant;
@@ -12,6 +13,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let summary = match &arguments.command {
         Command::Data(arguments) => data::run(arguments),
         Command::Forward(arguments) => forward::run(arguments),
+        Command::Train(arguments) => train::run(&arguments.job),
     }?;
     Ok(summary.tell(arguments.command.output(), begun.elapsed())?)
 }

@@ -8,7 +8,7 @@ mod merge;
 mod mnist;
 
 pub use cmad::{CdpsPreset, CmadPreset, ControlNetwork};
-pub use mnist::{MnistGuide, MnistJudge, MnistScore, ScoreNetwork};
+pub use mnist::{Augment, Classifier, ClassifierNetwork, MnistGuide, MnistJudge, MnistScore, ScoreNetwork};
 
 use crate::args::PresetChoice;
 use crate::{Error, Result};
@@ -78,6 +78,8 @@ pub enum Schedule {
     Constant,
     /// Down to 0 along half a cosine.
     Cosine,
+    /// Up and down along halves of cosines, the middle reached at the end of the warm-up.
+    OneCycle,
 }
 
 impl Schedule {
@@ -86,6 +88,10 @@ impl Schedule {
         match self {
             Schedule::Constant => nn::Schedule::Linear { warm_up },
             Schedule::Cosine => nn::Schedule::Cosine { warm_up, steps, floor: 0.0 },
+            Schedule::OneCycle => {
+                let rise = warm_up as f64 / steps.max(1) as f64;
+                nn::Schedule::OneCycle { steps, rise, start: 25.0, end: 1e4 }
+            }
         }
     }
 }

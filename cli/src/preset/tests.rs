@@ -107,9 +107,11 @@ fn networks_that_can_be_built() {
     let mut init = nn::Init::seeded(&tensor::Device::cpu(1), 0);
     assert!(nn::UNet2D::new(one.network.config(), &mut init).is_ok());
     let guide: MnistGuide = load(&choose(None, &[])).unwrap();
-    assert!(nn::Mlp::new(guide.config(), &mut init).is_ok());
     let judge: MnistJudge = load(&choose(None, &[])).unwrap();
-    assert!(nn::Cnn::new(judge.config(), &mut init).is_ok());
+    for (classifier, classes) in [(guide.0, 11), (judge.0, 10)] {
+        assert_eq!(classifier.config().classes, classes);
+        assert!(nn::Cnn::new(classifier.config(), &mut init).is_ok());
+    }
     assert!(
         sentence::<MnistScore>(None, &["network.head=1000"]).starts_with("preset: network: `attention_head_dim`: 1000")
     );

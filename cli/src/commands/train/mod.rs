@@ -1,0 +1,127 @@
+//! `consort train`: a new run or one to go on with, its data, and what it leaves behind.
+
+mod score;
+
+use crate::args::{Job, Training};
+use crate::plot::Plot;
+use crate::preset::{self, Preset};
+use crate::report::Report;
+use crate::run::Metrics;
+use crate::summary::significant;
+use crate::training::Trainer;
+use crate::{Error, Progress, Record, Result, RunFolder, Summary};
+use autograd::Var;
+use data::{Mnist, fetch};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use tensor::Device;
+
+/// Where the finished model goes, within the run's folder.
+const MODEL: &str = "model";
+
+pub(super) fn run(job: &Job) -> anyhow::Result<Summary> {
+    if job.training().plan {
+        return Err(Error::usage("`--plan` is not offered for this training yet: leave it out").into());
+    }
+    match job {
+        Job::MnistScore(arguments) => score::run(arguments),
+        Job::MnistGuide(_) | Job::MnistJudge(_) => Err(Error::usage("not yet").into()),
+    }
+}
+
+/// A run on digits that is about to begin or to go on.
+struct Run<P> {
+    preset: P,
+    mnist: Mnist,
+    device: Device,
+    record: Record,
+    folder: RunFolder,
+    resumed: bool,
+    quiet: bool,
+}
+
+/// What the command line asks for beyond the preset.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    /// The folder of the data set.
+    data: PathBuf,
+}
+
+impl<P: Preset> Run<P> {
+    /// As `training` asks. The data set is in `data`, in the folder of the run that is resumed, or in the default one.
+    fn open(method: &str, training: &Training, data: Option<&Path>) -> anyhow::Result<Run<P>> {
+        let device = training.machine.device()?;
+        let quiet = training.output.quiet;
+        if let Some(dir) = &training.resume {
+            let (folder, record) = RunFolder::resume(dir)?;
+            record.expect("train", method)?;
+            let preset: P = record.preset()?;
+            preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
+            let asked: Asked = record.arguments()?;
+            let mnist = Mnist::load(data.unwrap_or(&asked.data))?;
+            return Ok(Run { preset, mnist, device, record, folder, resumed: true, quiet });
+        }
+        let preset: P = preset::load(&training.preset)?;
+        let data = data.map_or_else(fetch::default_dir, Path::to_owned);
+        let mnist = Mnist::load(&data)?;
+        if mnist.train.is_empty() || mnist.test.is_empty() {
+            return Err(
+                Error::usage(format!("{} has no images to train on: give another `--data`", data.display())).into()
+            );
+        }
+        let record = Record::new("train", method, &device, training.machine.seed);
+        let record = record.with_preset(&preset)?.with_arguments(&Asked { data })?;
+        let folder = RunFolder::create(training.out.dir.as_deref(), &record)?;
+        Ok(Run { preset, mnist, device, record, folder, resumed: false, quiet })
+    }
+
+    /// Trains to the end, from the checkpoint if the run is resumed.
+    fn train(
+        &mut self,
+        trainer: &mut Trainer,
+        mut loss: impl FnMut(&Mnist, &Device, u64) -> anyhow::Result<Var>,
+    ) -> anyhow::Result<()> {
+        if self.resumed {
+            trainer.restore(&mut self.folder)?;
+        }
+        let what = format!("train {}", self.record.method);
+        let mut progress = Progress::new(&what, trainer.done(), trainer.steps(), self.quiet);
+        trainer.run(&mut self.folder, &mut progress, |step| loss(&self.mnist, &self.device, step))
+    }
+
+    /// Draws the losses, writes the report with what `add` adds to it, and sums up.
+    fn finish(mut self, lead: &str, add: impl FnOnce(Report) -> anyhow::Result<Report>) -> anyhow::Result<Summary> {
+        let lines = self.folder.metrics()?;
+        let losses = Metrics::series(&lines, "loss");
+        let last = &losses[losses.len().saturating_sub(AVERAGED)..];
+        let mean = last.iter().map(|(_, loss)| loss).sum::<f64>() / last.len() as f64;
+        let plot = Plot::new("update", "loss").log_y().line("loss", losses.iter().copied());
+        self.folder.write("loss.svg", plot.svg().as_bytes())?;
+        let norms = Plot::new("update", "norm").log_y().line("norm", Metrics::series(&lines, "grad_norm"));
+        let method = &self.record.method;
+        let report = Report::new(&format!("Training of {method}"), lead)
+            .number("updates", &losses.len().to_string())
+            .number(&format!("mean loss of the last {}", last.len()), &significant(mean));
+        let report = add(report)?
+            .section("How it went")
+            .plot(&plot, "The loss of each update, averaged to the width of a screen.")
+            .plot(&norms, "The norm of the gradient, before it was clipped.")
+            .repeat(&self.record)?;
+        self.folder.write("report.html", report.html().as_bytes())?;
+        let summary = Summary::of(&self.record, &self.device, self.folder.dir());
+        Ok(summary.metric("updates", losses.len()).metric("loss", mean))
+    }
+}
+
+/// What a model's `config.json` says of it under `consort`.
+fn object(what: &impl Serialize) -> Result<Map<String, Value>> {
+    match serde_json::to_value(what) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(Error::usage(format!("{other} cannot be said of a model"))),
+        Err(error) => Err(Error::usage(format!("the model cannot be described: {error}"))),
+    }
+}
+
+/// Updates at the end over which the loss is averaged.
+const AVERAGED: usize = 500;
