@@ -165,9 +165,10 @@ impl Aggregator {
         let Aggregator::Learned { logits } = self else { return Ok(None) };
         let equal = 1.0 / self.agents() as f64;
         let masks = self.weights(logits.value().dtype())?;
-        let terms = masks.iter().map(|mask| Ok(mask.mean()?.shift(-equal)?.square()?)).collect::<Result<Vec<Var>>>()?;
-        let sum = terms[1..].iter().try_fold(terms[0].clone(), |sum, term| sum.add(term))?;
-        Ok(Some(sum))
+        let term = |mask: &Var| -> Result<Var> { Ok(mask.mean()?.shift(-equal)?.square()?) };
+        let mut terms = masks.iter().map(term);
+        let Some(first) = terms.next().transpose()? else { return Ok(None) };
+        Ok(Some(terms.try_fold(first, |sum, term| Result::Ok(sum.add(&term?)?))?))
     }
 
     /// Who owns each pixel of an object of `size`, row-major: the largest mask, the first of equals.

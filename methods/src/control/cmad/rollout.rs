@@ -125,7 +125,8 @@ impl Problem {
         self.finish(&state, &table)
     }
 
-    /// The same without derivatives, with `look` called at every step; it may stop the run by an error.
+    /// The same without derivatives, with `look` called at every step; it may stop the run by an error. The same bits. A
+    /// step's values are kept until it is over; frozen controls keep less.
     pub fn watch(
         &self,
         steering: &Steering,

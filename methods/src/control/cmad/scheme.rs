@@ -58,7 +58,9 @@ impl Scheme {
     pub fn player(&self, update: u64, agents: usize) -> Option<usize> {
         match self {
             Scheme::Joint => None,
-            Scheme::ControlWise { inner, .. } => Some((update / *inner as u64 % agents as u64) as usize),
+            Scheme::ControlWise { inner, .. } => {
+                Some((update / (*inner).max(1) as u64 % agents.max(1) as u64) as usize)
+            }
         }
     }
 

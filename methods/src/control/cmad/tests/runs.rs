@@ -96,6 +96,7 @@ fn agents_that_share_a_network_draw_what_they_would_with_copies_of_it() {
     for steering in [Steering::None, controls(), Steering::Cdps { scale: 1.0 }] {
         let [a, b] = [&shared, &apart].map(|problem| bits(&problem.rollout(&steering, &run).unwrap()));
         assert_eq!(a, b);
+        assert_eq!(a, bits(&shared.watch(&steering, &run, &mut |_| Ok(())).unwrap()));
     }
 }
 
