@@ -17,7 +17,7 @@ pub struct Calibration {
 /// Temperatures between 1/100 and 100 are looked at. Where the classifier makes no mistake, none is cold enough.
 const RANGE: f64 = 100.0;
 
-/// The temperature T at which the mean of -ln softmax(logits / T)[label] is smallest; `logits` `[n, classes]`.
+/// The temperature T at which the mean of `-ln softmax(logits / T)[label]` is smallest; `logits` `[n, classes]`.
 pub fn fit_temperature(logits: &[f32], classes: usize, labels: &[u8]) -> Result<f64> {
     check(logits, classes, labels)?;
     // The loss is convex in 1/T: its derivative, the mean of E[logit] - logit[label], crosses zero once.
