@@ -1,13 +1,13 @@
 //! One axis of a sweep: which places it computes, which pixels each place sees, through which kernel taps.
 //!
-//! A convolution is one sweep. Its input gradient is one sweep for each residue of the input position by the stride: the
-//! places of one residue all see the same taps, at consecutive output pixels. Either way places, pixels and taps are
-//! arithmetic progressions.
+//! A convolution is one sweep. Its input gradient is one sweep for each residue of the input position by the stride:
+//! the places of one residue all see the same taps, at consecutive output pixels. Either way places, pixels and taps
+//! are arithmetic progressions.
 
 use super::Conv;
 
-/// Place `j` computes pixel `to_first + j to_step` from pixels `j from_step + offset + t offset_step`, each through kernel
-/// tap `tap_first + t tap_step`, `t < taps`. Pixels outside the image count as zero.
+/// Place `j` computes pixel `to_first + j to_step` from pixels `j from_step + offset + t offset_step`, each through
+/// kernel tap `tap_first + t tap_step`, `t < taps`. Pixels outside the image count as zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Axis {
     pub(super) places: usize,

@@ -4,14 +4,15 @@
 //! y[n, o, oy, ox] = bias[o] + sum over c, ky, kx of x[n, c, oy stride - top + ky dilation, ..] w[o, c, ky, kx]
 //! ```
 //!
-//! Shapes are `[N, C, H, W]`; images are stored channels last. `forward`, `input_gradient` and `weight_gradient` are one
-//! trilinear form with one operand missing, so they differentiate into each other.
+//! Shapes are `[N, C, H, W]`; images are stored channels last. `forward`, `input_gradient` and `weight_gradient` are
+//! one trilinear form with one operand missing, so they differentiate into each other.
 //!
 //! Every element is summed in one fixed order whatever the batch and the threads (a weight gradient: in fixed chunks of
 //! the batch).
 
 mod axis;
 mod geometry;
+mod images;
 mod packed;
 pub mod reference;
 mod sweep;
@@ -112,8 +113,8 @@ pub fn weight_gradient_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dty
     }
 }
 
-/// What each of [`forward`], [`input_gradient`] and [`weight_gradient`] costs at the least, four bytes a number: they do
-/// the same products on the same three operands. Nothing for shapes that do not fit.
+/// What each of [`forward`], [`input_gradient`] and [`weight_gradient`] costs at the least, four bytes a number: they
+/// do the same products on the same three operands. Nothing for shapes that do not fit.
 pub fn cost(p: &Conv, x: &Layout, w: &Layout) -> Cost {
     let Ok(y) = p.output_shape(&x.shape, &w.shape) else { return Cost::default() };
     let products = y.count() * w.shape[1] * w.shape[2] * w.shape[3];

@@ -1,6 +1,7 @@
 //! Weights in the order the kernels read them, packed once and used many times.
 
-use super::sweep::{Images, Sweep, sweeps};
+use super::images::Images;
+use super::sweep::{Sweep, sweeps};
 use super::{Conv, OP, check};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
@@ -71,7 +72,8 @@ pub fn input_gradient_packed(d: &Device, p: &Conv, g: View, w: Packed, dx: ViewM
     sweep(cpu, p, Role::InputGradient, g, w.data, &wl, None, dx, scratch)
 }
 
-/// Bytes of scratch for [`forward_packed`] and [`input_gradient_packed`]; `x` is the layout of the input, `w` of the weight.
+/// Bytes of scratch for [`forward_packed`] and [`input_gradient_packed`]; `x` is the layout of the input, `w` of the
+/// weight.
 pub fn packed_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout) -> usize {
     let Device::Cpu(cpu) = d;
     let Ok(y) = p.output_shape(&x.shape, &w.shape) else { return 0 };

@@ -2,8 +2,8 @@
 //! padding, in which every tap of every place is at a fixed distance from the place.
 
 use super::axis::Axis;
+use super::images::{Images, copy_padded, inside};
 use super::{Conv, Role};
-use crate::Layout;
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
 use crate::tile::{ALONE, Dots, FEW, Grid, Rows, Start, Tile, Window, panels};
@@ -11,31 +11,6 @@ use std::ops::Range;
 
 /// f32 of a band's copy that stay in the second cache beside a panel of weights.
 const BAND: usize = 1 << 16;
-
-/// Images, channels last.
-#[derive(Clone, Copy)]
-pub(super) struct Images {
-    pub(super) count: usize,
-    pub(super) channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
-
-impl Images {
-    pub(super) fn of(layout: &Layout) -> Images {
-        let s = &layout.shape;
-        Images { count: s[0], channels: s[1], height: s[2], width: s[3] }
-    }
-
-    fn pixels(&self) -> usize {
-        self.height * self.width
-    }
-
-    /// Elements of one image.
-    pub(super) fn size(&self) -> usize {
-        self.pixels() * self.channels
-    }
-}
 
 /// What one sweep reads and writes, and how it is cut into work.
 #[derive(Clone, Copy)]
@@ -50,8 +25,8 @@ pub(super) struct Sweep {
     bands: usize,
 }
 
-/// The sweeps between input images `x` and output images `y`: one of a forward convolution, for an input gradient one for
-/// each residue of row and column by the stride. The weights of a sweep depend on channels and taps alone.
+/// The sweeps between input images `x` and output images `y`: one of a forward convolution, for an input gradient one
+/// for each residue of row and column by the stride. The weights of a sweep depend on channels and taps alone.
 pub(super) fn sweeps<'a>(
     cpu: &'a CpuContext,
     p: &'a Conv,
@@ -115,7 +90,8 @@ impl Sweep {
         self.groups * panels::room(self.depth(), self.columns())
     }
 
-    /// Packs weights (from their first element on) of which `steps` are the strides along `[columns, depth, kernel rows, kernel columns]`.
+    /// Packs weights, from their first element on. `steps` are their strides along `[columns, depth, kernel rows,
+    /// kernel columns]`.
     pub(super) fn pack(&self, cpu: &CpuContext, w: &[f32], steps: [usize; 4], group_step: usize, packed: &mut [f32]) {
         let (depth, columns, channels) = (self.depth(), self.columns(), self.from.channels / self.groups);
         let starts = |first: usize| {
@@ -154,7 +130,8 @@ impl Sweep {
         height * width * self.from.channels
     }
 
-    /// Computes `to` from `from` and packed weights; `room` holds one copy a thread. All slices start at the first element.
+    /// Computes `to` from `from` and packed weights; `room` holds one copy a thread. All slices start at the first
+    /// element.
     pub(super) fn run(
         &self,
         cpu: &CpuContext,
@@ -252,34 +229,5 @@ impl Sweep {
                 unsafe { product.run(self.tile, 0, places) };
             }
         }
-    }
-}
-
-fn inside(first: isize, count: usize, size: usize) -> bool {
-    first >= 0 && first as usize + count <= size
-}
-
-/// Copies `height` rows from `top` on and `width` columns from `left` on, zero where they are outside the image.
-fn copy_padded(
-    from: &[f32],
-    image: &Images,
-    (top, height): (isize, usize),
-    (left, width): (isize, usize),
-    copy: &mut [f32],
-) {
-    let channels = image.channels;
-    // The columns inside the image, counted in the copy.
-    let start = (-left).clamp(0, width as isize) as usize;
-    let end = (image.width as isize - left).clamp(start as isize, width as isize) as usize;
-    for (row, to) in copy.chunks_exact_mut((width * channels).max(1)).take(height).enumerate() {
-        let at = top + row as isize;
-        if start == end || at < 0 || at >= image.height as isize {
-            to.fill(0.0);
-            continue;
-        }
-        let first = (at as usize * image.width).wrapping_add_signed(left + start as isize) * channels;
-        to[..start * channels].fill(0.0);
-        to[start * channels..end * channels].copy_from_slice(&from[first..][..(end - start) * channels]);
-        to[end * channels..].fill(0.0);
     }
 }

@@ -1,9 +1,10 @@
-//! f32 weight gradient: for every kernel tap, the sum over pixels of the outer product of an input and a gradient pixel.
+//! f32 weight gradient: for every kernel tap, the sum over pixels of the outer product of an input and a gradient
+//! pixel.
 //!
-//! The batch is cut into shares by its shape alone. Each share is summed image by image, row by row, in the order of the
-//! definition; then the shares are added in ascending order.
+//! The batch is cut into shares by its shape alone. Each share is summed image by image, row by row, in the order of
+//! the definition; then the shares are added in ascending order.
 
-use super::sweep::Images;
+use super::images::Images;
 use super::{Conv, OP};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
@@ -151,7 +152,8 @@ impl<'a> Weight<'a> {
         }
     }
 
-    /// Output pixels along `axis` that meet an input pixel through tap `k`, and the input pixel that the first one meets.
+    /// Output pixels along `axis` that meet an input pixel through tap `k`, and the input pixel that the first one
+    /// meets.
     fn meet(&self, axis: usize, k: usize) -> (Range<usize>, usize) {
         let (stride, before) = (self.p.stride[axis], self.p.padding[axis][0]);
         let (from, to) = if axis == 0 { (self.x.height, self.g.height) } else { (self.x.width, self.g.width) };

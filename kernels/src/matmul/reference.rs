@@ -1,4 +1,5 @@
-//! The definition: `c[i, j] = bias[j] + sum over p of a[i, p] b[p, j]`, p ascending. The oracle of the tests, and the f64 path.
+//! The definition: `c[i, j] = bias[j] + sum over p of a[i, p] b[p, j]`, p ascending. The oracle of the tests, and the
+//! f64 path.
 
 use super::{OP, Problem};
 use crate::{Real, Result, View, ViewMut};

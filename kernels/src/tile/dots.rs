@@ -7,8 +7,8 @@ use crate::cpu::{Kernel, Simd};
 /// The most columns of [`Dots`]; from there on [`super::Rows`] is quicker.
 pub(crate) const FEW: usize = 4;
 
-/// `c[place, j] = start + sum over the window of a[place, ..] b[j, ..]` for every column, for the places of a grid. Each
-/// column's numbers are neighbours. Sums run along lanes, which are added in a fixed tree, so that as in `Rows` an
+/// `c[place, j] = start + sum over the window of a[place, ..] b[j, ..]` for every column, for the places of a grid.
+/// Each column's numbers are neighbours. Sums run along lanes, which are added in a fixed tree, so that as in `Rows` an
 /// element's bits depend on its operands alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Dots {

@@ -1,9 +1,10 @@
-//! The micro-kernels that matrix products and convolutions are made of: a tile of `M` rows by `V` vectors of sums, kept in
-//! registers while it runs over everything there is to sum.
+//! The micro-kernels that matrix products and convolutions are made of: a tile of `M` rows by `V` vectors of sums, kept
+//! in registers while it runs over everything there is to sum.
 //!
 //! [`Rows`] reads its left side by one pointer a row and its right side from packed [`panels`]; [`Outer`] reads both
-//! sides as rows of unit stride and sums outer products; [`Dots`] is for few columns. Each element is one chain of fused multiply-adds in the order
-//! of the sum, so its bits do not depend on the tile it falls into, and a sum may be put down and taken up again.
+//! sides as rows of unit stride and sums outer products; [`Dots`] is for few columns. Each element is one chain of
+//! fused multiply-adds in the order of the sum, so its bits do not depend on the tile it falls into, and a sum may be
+//! put down and taken up again.
 
 mod dots;
 mod outer;
@@ -26,7 +27,8 @@ pub(crate) struct Tile {
     pub(crate) lanes: usize,
 }
 
-/// Rows of the tile that fills `registers`: two vectors a row, with four left for a row of the right side and a broadcast.
+/// Rows of the tile that fills `registers`: two vectors a row, with four left for a row of the right side and a
+/// broadcast.
 const fn rows(registers: usize) -> usize {
     (registers - 4) / 2
 }

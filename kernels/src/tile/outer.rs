@@ -24,7 +24,7 @@ impl Outer {
     /// Computes all `height` by `width` sums.
     ///
     /// # Safety
-    /// `tile` is [`Tile::of`] something. `height` numbers of `a` and `width` of `b` are valid at every place of the grid,
+    /// `tile` is from [`Tile::of`]. `height` numbers of `a` and `width` of `b` are valid at every place of the grid,
     /// `width` numbers at the bias and at every row of `c`, which nobody else writes.
     pub(crate) unsafe fn run(&self, tile: Tile) {
         let mut left = 0;
@@ -66,7 +66,8 @@ impl Outer {
     }
 }
 
-/// One tile, `M` high and `V` vectors wide, the last of them `WHOLE` or not. Private to `run`, whose caller vouches for it.
+/// One tile, `M` high and `V` vectors wide, the last of them `WHOLE` or not. Private to `run`, whose caller vouches for
+/// it.
 struct OuterTile<const M: usize, const V: usize, const WHOLE: bool>(Outer);
 
 impl<const M: usize, const V: usize, const WHOLE: bool> Kernel for OuterTile<M, V, WHOLE> {

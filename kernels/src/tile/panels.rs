@@ -1,5 +1,5 @@
-//! The packed right side: the columns in panels of two vectors (the last one of one or two), each panel its rows one after
-//! the other, the columns that are not there zero.
+//! The packed right side: the columns in panels of two vectors (the last one of one or two), each panel its rows one
+//! after the other, the columns that are not there zero.
 
 use super::Tile;
 use std::ops::Range;

@@ -21,7 +21,8 @@ impl Window {
     }
 }
 
-/// Where place `i` of a grid lies: `i / columns` row steps and `i % columns` column steps from the start, `[row, column]`.
+/// Where place `i` of a grid lies: `i / columns` row steps and `i % columns` column steps from the start, `[row,
+/// column]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     pub(crate) columns: usize,
@@ -46,7 +47,7 @@ impl Rows {
     /// Computes places `from..to`.
     ///
     /// # Safety
-    /// `tile` is [`Tile::of`] something. Places `from..to` of the grid and all of their window lie inside `a`; `b` holds
+    /// `tile` is from [`Tile::of`]. Places `from..to` of the grid and all of their window lie inside `a`; `b` holds
     /// the window's rows, each as many whole vectors as `width` takes; `width` columns are valid at the bias, and from
     /// each of these places of `c` on, where nobody else writes.
     pub(crate) unsafe fn run(&self, tile: Tile, from: usize, to: usize) {
