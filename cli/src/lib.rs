@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod atomic;
+pub mod classifier;
 pub mod commands;
 pub mod error;
 pub mod exit;

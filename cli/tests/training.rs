@@ -72,6 +72,14 @@ fn a_denoiser_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn classifiers_go_on_bit_for_bit() {
+    let small = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8", "steps=40", "batch=6"];
+    for job in ["mnist-guide", "mnist-judge"] {
+        killed_and_resumed(job, &[&small[..], &["checkpoint_every=0"]].concat());
+    }
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_said_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

@@ -10,6 +10,7 @@ pub mod grid;
 pub mod idx;
 pub mod mnist;
 pub mod png_io;
+pub mod warp;
 
 pub use error::{Error, Result};
 pub use mnist::{Mnist, Split};

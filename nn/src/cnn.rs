@@ -90,6 +90,11 @@ impl Cnn {
         Ok(Cnn { config, levels, head })
     }
 
+    /// The same network with other words about it in its configuration.
+    pub fn describe(&mut self, consort: Map<String, Value>) {
+        self.config.consort = Some(consort);
+    }
+
     /// The penultimate vector: images `[n, in_channels, h, w]`, at least as large as the halvings need, to
     /// `[n, channels of the last level]`.
     pub fn features(&self, images: &Var) -> Result<Var> {

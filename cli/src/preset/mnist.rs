@@ -198,6 +198,12 @@ impl Classifier {
 #[serde(transparent)]
 pub struct MnistGuide(pub Classifier);
 
+impl From<MnistGuide> for Classifier {
+    fn from(preset: MnistGuide) -> Classifier {
+        preset.0
+    }
+}
+
 impl Preset for MnistGuide {
     const BUILT_IN: &'static [(&'static str, &'static str)] =
         &[("small", include_str!("../../presets/mnist-guide/small.toml"))];
@@ -211,6 +217,12 @@ impl Preset for MnistGuide {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MnistJudge(pub Classifier);
+
+impl From<MnistJudge> for Classifier {
+    fn from(preset: MnistJudge) -> Classifier {
+        preset.0
+    }
+}
 
 impl Preset for MnistJudge {
     const BUILT_IN: &'static [(&'static str, &'static str)] =

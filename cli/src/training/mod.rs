@@ -3,6 +3,7 @@
 //! A run is a function of its seed and the step: whoever gives the loss draws everything random from those two. So a
 //! checkpoint is the weights, their average, the optimiser and the number of steps, and nothing else.
 
+pub mod augment;
 pub mod images;
 mod order;
 

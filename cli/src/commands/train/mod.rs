@@ -1,10 +1,11 @@
 //! `consort train`: a new run or one to go on with, its data, and what it leaves behind.
 
+mod classifier;
 mod score;
 
 use crate::args::{Job, Training};
 use crate::plot::Plot;
-use crate::preset::{self, Preset};
+use crate::preset::{self, MnistGuide, MnistJudge, Preset};
 use crate::report::Report;
 use crate::run::Metrics;
 use crate::summary::significant;
@@ -26,7 +27,9 @@ pub(super) fn run(job: &Job) -> anyhow::Result<Summary> {
     }
     match job {
         Job::MnistScore(arguments) => score::run(arguments),
-        Job::MnistGuide(_) | Job::MnistJudge(_) => Err(Error::usage("not yet").into()),
+        Job::MnistGuide(arguments) => classifier::run::<MnistGuide>("mnist-guide", 0, arguments),
+        // Streams of its own, so that it shares neither weights nor images with the guide of the same seed.
+        Job::MnistJudge(arguments) => classifier::run::<MnistJudge>("mnist-judge", 1 << 40, arguments),
     }
 }
 
