@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
 fn report() -> anyhow::Result<String> {
     let preset: CmadPreset = preset::load(&Default::default())?;
     let record = Record::new("compose", "cmad", &tensor::Device::cpu(2), 3).with_preset(&preset)?;
-    let record = record.with_derived("tilt", preset.tilt(3, SIDE * SIDE));
+    let record = record.with_derived("tilt", preset.lambda[0]);
     let many = |noise: f32| -> Vec<f32> { (0..36).flat_map(|seed| three(seed, noise)).collect() };
     let large = |images: &[f32], label: &str| {
         let picture = sheet(images, [36, 1, SIDE, SIDE], 6)?;

@@ -4,7 +4,8 @@ use crate::Error;
 use crate::training::images;
 use autograd::Var;
 use data::Split;
-use nn::{Architecture, Cnn, Module};
+use methods::metrics::Moments;
+use nn::{Architecture, Cnn, Module, SavedState, State};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
@@ -27,6 +28,8 @@ pub struct Classifier {
     pub network: Cnn,
     /// Of its probabilities.
     pub temperature: f64,
+    /// Of the features of the test set: its classes', then all images'. Empty where the folder has none.
+    pub moments: Vec<Moments>,
 }
 
 /// Features and logits of some images, row-major.
@@ -47,13 +50,15 @@ impl Classifier {
         let network: Cnn = nn::load(folder, device)?;
         let said = serde_json::to_value(&network.config().consort).unwrap_or_default();
         let described: Described = serde_json::from_value(said).map_err(|error| uncalibrated(folder, &error))?;
-        Ok(Classifier::new(network, described.temperature))
+        let path = folder.join(MOMENTS);
+        let moments = if path.is_file() { read_moments(&path, device)? } else { vec![] };
+        Ok(Classifier { moments, ..Classifier::new(network, described.temperature) })
     }
 
     /// Of a network that is not trained further.
     pub fn new(network: Cnn, temperature: f64) -> Classifier {
         network.set_trainable(false);
-        Classifier { network, temperature }
+        Classifier { network, temperature, moments: vec![] }
     }
 
     /// How many classes it tells apart.
@@ -64,6 +69,11 @@ impl Classifier {
     /// How many numbers a feature vector has.
     pub fn width(&self) -> usize {
         self.network.config().channels.last().copied().unwrap_or_default()
+    }
+
+    /// Those of one class of the test set, where they are known.
+    pub fn moments_of(&self, class: u8) -> Option<&Moments> {
+        self.moments[..self.moments.len().saturating_sub(1)].get(usize::from(class))
     }
 
     /// Images `[n, 1, 28, 28]`, f32, seen in batches.
@@ -99,6 +109,60 @@ impl Classifier {
         seen.features.extend(features.value().to_vec::<f32>()?);
         Ok(())
     }
+}
+
+/// Logits of images `[n, 1, 28, 28]`, seen in batches: `[n, classes]`, row-major.
+pub fn logits(network: &Cnn, images: &Tensor) -> anyhow::Result<Vec<f32>> {
+    let count = images.shape().first().copied().unwrap_or(0);
+    let mut all = Vec::with_capacity(count * network.config().classes);
+    for first in (0..count).step_by(BATCH) {
+        let batch = Var::constant(images.narrow(0, first, BATCH.min(count - first))?);
+        all.extend(network.logits(&batch)?.value().to_vec::<f32>()?);
+    }
+    Ok(all)
+}
+
+/// The file of a judge's folder that holds the moments of what it sees in the test set.
+const MOMENTS: &str = "moments.safetensors";
+
+/// Writes the moments of features beside a model: those of each class, then those of all. Not where a class has less than
+/// two images.
+pub fn write_moments(folder: &Path, seen: &Seen, labels: &[u8], classes: usize, device: &Device) -> anyhow::Result<()> {
+    let width = seen.features.len() / labels.len().max(1);
+    let rows = |is: &dyn Fn(u8) -> bool| -> Vec<f32> {
+        let rows = seen.features.chunks_exact(width.max(1)).zip(labels);
+        rows.filter(|(_, label)| is(**label)).flat_map(|(row, _)| row.to_vec()).collect()
+    };
+    let images = |class: usize| labels.iter().filter(|&&label| usize::from(label) == class).count();
+    if (0..classes).any(|class| images(class) < 2) {
+        return Ok(());
+    }
+    let each = (0..classes).map(|class| Moments::of(&rows(&|label| usize::from(label) == class), width));
+    let mut all = each.collect::<methods::Result<Vec<_>>>()?;
+    all.push(Moments::of(&seen.features, width)?);
+    let means: Vec<f32> = all.iter().flat_map(Moments::mean).map(|&x| x as f32).collect();
+    let covariances: Vec<f32> = all.iter().flat_map(Moments::covariance).map(|&x| x as f32).collect();
+    let mut state = State::default();
+    state.tensors.insert("mean".into(), Tensor::from_slice(device, &[all.len(), width], &means)?);
+    state.tensors.insert("covariance".into(), Tensor::from_slice(device, &[all.len(), width, width], &covariances)?);
+    Ok(state.save(&folder.join(MOMENTS))?)
+}
+
+fn read_moments(path: &Path, device: &Device) -> anyhow::Result<Vec<Moments>> {
+    let state = SavedState::read(path)?;
+    let (means, covariances) = (state.tensor("mean", device)?, state.tensor("covariance", device)?);
+    let &[count, width] = means.shape() else { return Err(misshaped(path).into()) };
+    if covariances.shape() != [count, width, width] || count * width == 0 {
+        return Err(misshaped(path).into());
+    }
+    let (means, covariances) = (means.to_f64()?, covariances.to_f64()?);
+    let each = means.chunks_exact(width).zip(covariances.chunks_exact(width * width));
+    Ok(each.map(|(mean, all)| Moments::new(mean.to_vec(), all.to_vec())).collect::<methods::Result<_>>()?)
+}
+
+fn misshaped(path: &Path) -> Error {
+    let what = "does not hold `mean` [n, d] and `covariance` [n, d, d]: train the judge again";
+    Error::usage(format!("{} {what}", path.display()))
 }
 
 fn uncalibrated(folder: &Path, error: &serde_json::Error) -> Error {

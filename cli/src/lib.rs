@@ -6,7 +6,9 @@
 pub mod args;
 pub mod atomic;
 pub mod classifier;
+pub mod cmad;
 pub mod commands;
+pub mod denoiser;
 pub mod error;
 pub mod exit;
 mod markup;

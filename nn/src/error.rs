@@ -79,7 +79,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn config(what: impl Into<String>) -> Error {
+    /// A configuration that an [`Architecture`](crate::Architecture) does not offer.
+    pub fn config(what: impl Into<String>) -> Error {
         Kind::Config(what.into()).into()
     }
 

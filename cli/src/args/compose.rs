@@ -2,6 +2,15 @@
 
 use super::{Machine, Models, Out, Output, PresetChoice, range};
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `consort compose`.
+#[derive(Args, Clone, Debug)]
+pub struct Compose {
+    /// By which method.
+    #[command(subcommand)]
+    pub method: ComposeMethod,
+}
 
 /// By which method.
 #[derive(Clone, Debug, Subcommand)]
@@ -10,6 +19,36 @@ pub enum ComposeMethod {
     Cmad(Cmad),
     /// Under the gradient of the cost at the look-ahead, without training (cooperative posterior sampling)
     Cdps(Cdps),
+}
+
+impl ComposeMethod {
+    /// What both methods take.
+    pub fn composition(&self) -> &Composition {
+        match self {
+            ComposeMethod::Cmad(cmad) => &cmad.composition,
+            ComposeMethod::Cdps(cdps) => &cdps.composition,
+        }
+    }
+}
+
+/// Who takes part.
+#[derive(Args, Clone, Debug)]
+pub struct Cast {
+    /// What the agents were trained on: a shipped model by name, or a checkpoint's folder; given again, one for each agent
+    #[arg(long, value_name = "MODEL", default_value = "mnist-score")]
+    pub score: Vec<String>,
+    /// The classifier whose gradient steers
+    #[arg(long, value_name = "MODEL", default_value = "mnist-guide")]
+    pub guide: String,
+    /// The classifier that judges what came out
+    #[arg(long, value_name = "MODEL", default_value = "mnist-judge")]
+    pub judge: String,
+    /// A PNG of 28 x 28 that is white where an agent draws, given once for each agent [default: stripes of rows]
+    #[arg(long, value_name = "FILE")]
+    pub mask: Vec<PathBuf>,
+    /// Where shipped models are.
+    #[command(flatten)]
+    pub models: Models,
 }
 
 /// What both methods take.
@@ -30,9 +69,9 @@ pub struct Composition {
     /// Samples computed at a time; results do not depend on it
     #[arg(long, value_name = "B", default_value_t = 36, value_parser = range::batch)]
     pub batch: usize,
-    /// Where shipped models are.
+    /// Who takes part.
     #[command(flatten)]
-    pub models: Models,
+    pub cast: Cast,
     /// Where the run goes.
     #[command(flatten)]
     pub out: Out,

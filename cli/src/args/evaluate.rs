@@ -1,7 +1,7 @@
 //! `consort sample`, `evaluate` and `forward`: what one model does.
 
 use super::{Machine, Models, Out, Output, range};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// `consort sample`: samples of one model.
@@ -9,6 +9,9 @@ use std::path::PathBuf;
 pub struct Sample {
     /// A shipped model by name, or a checkpoint's folder
     pub model: String,
+    /// By which rule
+    #[arg(long, value_enum, default_value_t = Rule::EulerMaruyama)]
+    pub sampler: Rule,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = range::samples)]
     pub samples: usize,
@@ -40,11 +43,17 @@ pub struct Sample {
 pub struct Evaluate {
     /// A shipped model by name, or a checkpoint's folder
     pub model: String,
+    /// The classifier that judges
+    #[arg(long, value_name = "MODEL", default_value = "mnist-judge")]
+    pub judge: String,
+    /// By which rule samples are drawn
+    #[arg(long, value_enum, default_value_t = Rule::Heun)]
+    pub sampler: Rule,
     /// How many samples are drawn
-    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = range::samples)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = range::samples)]
     pub samples: usize,
     /// Steps of the sampler
-    #[arg(long, value_name = "K", default_value_t = 100, value_parser = range::steps)]
+    #[arg(long, value_name = "K", default_value_t = 40, value_parser = range::steps)]
     pub steps: usize,
     /// Samples computed at a time; results do not depend on it
     #[arg(long, value_name = "B", default_value_t = 64, value_parser = range::batch)]
@@ -64,6 +73,21 @@ pub struct Evaluate {
     /// How results are told.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// Rules of sampling. All end in the clean estimate at the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rule {
+    /// The reverse stochastic equation by Euler and Maruyama
+    EulerMaruyama,
+    /// The probability-flow equation by Euler
+    Euler,
+    /// The probability-flow equation by Heun, two evaluations a step
+    Heun,
+    /// Deterministic DDIM
+    Ddim,
+    /// Karras's Heun without churn, for models of the EDM process
+    Edm,
 }
 
 /// `consort forward`: one pass of a network on tensors from a file.

@@ -1,6 +1,6 @@
 //! `consort train`.
 
-use super::{Machine, Models, Out, Output, PresetChoice, range};
+use super::{Cast, Machine, Out, Output, PresetChoice, range};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub enum Job {
     MnistGuide(TrainClassifier),
     /// The classifier that judges: trained apart from the guide, with calibrated confidence
     MnistJudge(TrainClassifier),
+    /// Controls under which several copies of one denoiser make one digit
+    Cmad(TrainCmad),
 }
 
 impl Job {
@@ -31,6 +33,7 @@ impl Job {
         match self {
             Job::MnistScore(score) => &score.training,
             Job::MnistGuide(classifier) | Job::MnistJudge(classifier) => &classifier.training,
+            Job::Cmad(cmad) => &cmad.training,
         }
     }
 }
@@ -106,17 +109,17 @@ pub struct TrainClassifier {
 #[derive(Args, Clone, Debug)]
 pub struct TrainCmad {
     /// The digit to make
-    #[arg(long, value_name = "D", value_parser = range::target)]
-    pub target: u8,
+    #[arg(long, value_name = "D", value_parser = range::target, required_unless_present = "resume")]
+    pub target: Option<u8>,
     /// Agents, each with a stripe of rows
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = range::agents)]
     pub agents: usize,
     /// Which controls an update changes
     #[arg(long, value_enum, default_value_t = Scheme::Joint)]
     pub scheme: Scheme,
-    /// Where shipped models are.
+    /// Who takes part.
     #[command(flatten)]
-    pub models: Models,
+    pub cast: Cast,
     /// What every training takes.
     #[command(flatten)]
     pub training: Training,

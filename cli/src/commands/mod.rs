@@ -1,7 +1,10 @@
 //! What each command does: from its arguments to a [`crate::Summary`].
 
+mod compose;
 mod data;
+mod evaluate;
 mod forward;
+mod sample;
 mod train;
 
 use crate::args::{Arguments, Command};
@@ -11,8 +14,11 @@ use std::time::Instant;
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let begun = Instant::now();
     let summary = match &arguments.command {
+        Command::Compose(arguments) => compose::run(&arguments.method),
         Command::Data(arguments) => data::run(arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Forward(arguments) => forward::run(arguments),
+        Command::Sample(arguments) => sample::run(arguments),
         Command::Train(arguments) => train::run(&arguments.job),
     }?;
     Ok(summary.tell(arguments.command.output(), begun.elapsed())?)

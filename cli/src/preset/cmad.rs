@@ -1,9 +1,10 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
-use super::{Preset, channels, counts, not_negative, positive, unet};
+use super::{Preset, Schedule, channels, counts, not_negative, positive, unet};
+use methods::control::cmad::{Order, Response, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// `consort train cmad`. Greek names are the paper's, and so are their conventions.
+/// `consort train cmad`. Greek names are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CmadPreset {
@@ -11,20 +12,27 @@ pub struct CmadPreset {
     pub points: usize,
     /// Points of the time grid in the evaluation at the end.
     pub sampling_points: usize,
-    /// Weight of the control's energy, as a mean over pixels and agents: 1 / (2 lambda / (784 agents)) is the tilt.
-    pub lambda: f64,
+    /// Weight of the control's energy: one figure, or one for each agent.
+    #[serde(deserialize_with = "one_or_more")]
+    pub lambda: Vec<f64>,
+    /// The convention `lambda` is in.
+    pub lambda_as: Convention,
     /// Weight of the running cost.
     pub alpha: f64,
-    /// Weight of a jump of intensity across a seam.
-    pub beta: f64,
-    /// Weight of a jump of the vertical gradient across a seam.
-    pub gamma: f64,
-    /// Where the Charbonnier penalty of both becomes round.
-    pub epsilon: f64,
     /// Adam's learning rate.
     pub lr: f64,
+    /// Updates over which it rises.
+    pub warm_up: u64,
+    /// How it goes from there.
+    pub schedule: Schedule,
+    /// Learning rate of the agents' masks; 0 leaves them as they are.
+    pub mask_lr: f64,
+    /// Weight of the masks' unequal areas in what learned masks descend.
+    pub mask_balance: f64,
     /// Largest norm of each agent's gradient.
     pub clip: f64,
+    /// Where the gain on the cost's gradient starts: about what cooperative posterior sampling at that scale does.
+    pub descent: f64,
     /// Trajectories an update, for one agent, two, ...; the last stands for all that are more.
     #[serde(deserialize_with = "one_or_more")]
     pub batch: Vec<usize>,
@@ -34,10 +42,61 @@ pub struct CmadPreset {
     pub outer: u64,
     /// Updates of one agent in a round.
     pub inner: u64,
-    /// Updates between checkpoints.
-    pub checkpoint_every: u64,
+    /// What the derivative of the control-wise scheme knows of the other agents.
+    pub response: Response,
+    /// When agents see each other's updates in the control-wise scheme.
+    pub order: Order,
+    /// What a backward pass keeps.
+    pub memory: Memory,
+    /// Seconds between checkpoints.
+    pub checkpoint_every: f64,
+    /// What the object is to be.
+    pub cost: CostTerms,
     /// Each agent's control.
     pub network: ControlNetwork,
+}
+
+/// Psi = classifier + beta |jump of value| + gamma |jump of gradient|, across the seams.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostTerms {
+    /// Weight of a jump of intensity across a seam.
+    pub beta: f64,
+    /// Weight of a jump of the gradient across a seam.
+    pub gamma: f64,
+    /// Where the Charbonnier penalty of both becomes round.
+    pub epsilon: f64,
+}
+
+/// Conventions for the weight of control energy; [`Weights`] has them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Convention {
+    /// The figure is 1/(2 lambda) of the energy as a sum: the optimum tilts the agents' law by exp(-tilt cost).
+    Tilt,
+    /// On the energy as a mean over pixels and agents.
+    Paper,
+    /// On the energy of one sample, as a sum.
+    Sample,
+}
+
+/// See [`autograd::Memory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Memory {
+    /// All values: fastest.
+    StoreAll,
+    /// The states between steps; a step is computed again when it is needed.
+    States,
+}
+
+impl From<Memory> for autograd::Memory {
+    fn from(memory: Memory) -> autograd::Memory {
+        match memory {
+            Memory::StoreAll => autograd::Memory::StoreAll,
+            Memory::States => autograd::Memory::States,
+        }
+    }
 }
 
 /// A U-Net from an agent's state, the aggregate and the cost's gradient to a control.
@@ -63,17 +122,36 @@ impl ControlNetwork {
     }
 }
 
+impl Convention {
+    /// `lambda`, given once for all or once for each of `agents` of `pixels` each. An error when they are not as many.
+    pub fn weights(self, lambda: &[f64], pixels: usize, agents: usize) -> crate::Result<Vec<Weights>> {
+        if ![1, agents].contains(&lambda.len()) {
+            let what = format!("preset: `lambda` has {} figures, give one, or one for each of {agents}", lambda.len());
+            return Err(crate::Error::usage(what));
+        }
+        let of = match self {
+            Convention::Tilt => Weights::from_tilt,
+            Convention::Paper => Weights::from_paper,
+            Convention::Sample => Weights::new,
+        };
+        let weight = |i: usize| of(lambda[i % lambda.len()], pixels, agents);
+        let weights: methods::Result<Vec<Weights>> = (0..agents).map(weight).collect();
+        weights.map_err(|error| crate::Error::usage(format!("preset: `lambda`: {error}")))
+    }
+}
+
 impl CmadPreset {
     /// Trajectories an update, for so many agents.
     pub fn batch(&self, agents: usize) -> usize {
         let last = self.batch.len().saturating_sub(1);
         self.batch.get(agents.saturating_sub(1).min(last)).copied().unwrap_or(1)
     }
+}
 
-    /// 1 / (2 lambda) with lambda on the energy as a sum over pixels: the controlled terminal density is the free one
-    /// times exp(-tilt cost).
-    pub fn tilt(&self, agents: usize, pixels: usize) -> f64 {
-        (pixels * agents) as f64 / (2.0 * self.lambda)
+impl CostTerms {
+    fn check(&self) -> Result<(), String> {
+        positive(&[("cost.epsilon", self.epsilon)])?;
+        not_negative(&[("cost.beta", self.beta), ("cost.gamma", self.gamma)])
     }
 }
 
@@ -93,10 +171,13 @@ impl Preset for CmadPreset {
             return Err("`batch` is empty, give one number, or one for each number of agents".into());
         }
         self.batch.iter().try_for_each(|&batch| counts(&[("batch", batch)]))?;
+        lambdas(&self.lambda)?;
         counts(&[("updates", self.updates as usize), ("outer", self.outer as usize), ("inner", self.inner as usize)])?;
-        counts(&[("checkpoint_every", self.checkpoint_every as usize), ("network.layers", self.network.layers)])?;
-        positive(&[("lambda", self.lambda), ("epsilon", self.epsilon), ("lr", self.lr), ("clip", self.clip)])?;
-        not_negative(&[("alpha", self.alpha), ("beta", self.beta), ("gamma", self.gamma)])?;
+        counts(&[("network.layers", self.network.layers)])?;
+        positive(&[("lr", self.lr), ("clip", self.clip)])?;
+        not_negative(&[("alpha", self.alpha), ("descent", self.descent), ("checkpoint_every", self.checkpoint_every)])?;
+        not_negative(&[("mask_lr", self.mask_lr), ("mask_balance", self.mask_balance)])?;
+        self.cost.check()?;
         channels("network.channels", &self.network.channels, self.network.groups)?;
         self.network.config().check().map_err(|error| format!("network: {error}"))
     }
@@ -108,12 +189,13 @@ impl Preset for CmadPreset {
 pub struct CdpsPreset {
     /// The control is minus this times g times the gradient of the cost at the look-ahead, by each sample.
     pub scale: f64,
-    /// Weight of a jump of intensity across a seam.
-    pub beta: f64,
-    /// Weight of a jump of the vertical gradient across a seam.
-    pub gamma: f64,
-    /// Where the Charbonnier penalty of both becomes round.
-    pub epsilon: f64,
+    /// Weight of the control's energy in the objective that is reported: one figure, or one for each agent.
+    #[serde(deserialize_with = "one_or_more")]
+    pub lambda: Vec<f64>,
+    /// The convention `lambda` is in.
+    pub lambda_as: Convention,
+    /// What the object is to be.
+    pub cost: CostTerms,
 }
 
 impl Preset for CdpsPreset {
@@ -121,18 +203,26 @@ impl Preset for CdpsPreset {
         &[("small", include_str!("../../presets/cdps/small.toml"))];
 
     fn check(&self) -> Result<(), String> {
-        positive(&[("epsilon", self.epsilon)])?;
-        not_negative(&[("scale", self.scale), ("beta", self.beta), ("gamma", self.gamma)])
+        lambdas(&self.lambda)?;
+        not_negative(&[("scale", self.scale)])?;
+        self.cost.check()
     }
 }
 
+fn lambdas(lambda: &[f64]) -> Result<(), String> {
+    if lambda.is_empty() {
+        return Err("`lambda` is empty, give one number, or one for each agent".into());
+    }
+    lambda.iter().try_for_each(|&lambda| positive(&[("lambda", lambda)]))
+}
+
 /// `batch = 8` for `batch = [8]`.
-fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
+fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a whole number or a list of them")]
-    enum Either {
-        One(usize),
-        More(Vec<usize>),
+    #[serde(untagged, expecting = "a number or a list of them")]
+    enum Either<T> {
+        One(T),
+        More(Vec<T>),
     }
     Ok(match Either::deserialize(from)? {
         Either::One(one) => vec![one],

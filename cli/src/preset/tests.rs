@@ -33,10 +33,11 @@ fn all_built_in_presets() {
 #[test]
 fn the_published_figures() {
     let paper: CmadPreset = load(&choose(Some("paper"), &[])).unwrap();
-    assert_eq!((paper.lambda, paper.alpha, paper.lr, paper.clip), (10.0, 1.0, 1e-4, 1.0));
+    assert_eq!((&paper.lambda[..], paper.alpha, paper.lr, paper.clip), (&[10.0][..], 1.0, 1e-4, 1.0));
     assert_eq!((paper.updates, paper.outer, paper.inner, paper.sampling_points), (1000, 300, 5, 500));
     assert_eq!([2, 3, 28].map(|agents| paper.batch(agents)), [16, 8, 8]);
-    assert_eq!(paper.tilt(2, 784), 78.4);
+    let weights = |agents| paper.lambda_as.weights(&paper.lambda, 784, agents).unwrap();
+    assert!((weights(2)[1].tilt() - 78.4).abs() < 1e-9 && (weights(3)[2].tilt() - 117.6).abs() < 1e-9);
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn a_file_changes_the_default() {
     let name = path.to_str().unwrap();
     fs::write(&path, "lambda = 1\n[network]\nlayers = 2").unwrap();
     let preset: CmadPreset = load(&choose(Some(name), &["alpha=2"])).unwrap();
-    assert_eq!((preset.lambda, preset.alpha, preset.network.layers, preset.points), (1.0, 2.0, 2, 25));
+    assert_eq!((&preset.lambda[..], preset.alpha, preset.network.layers, preset.points), (&[1.0][..], 2.0, 2, 25));
     fs::write(&path, "lamda = 1").unwrap();
     assert_eq!(
         sentence::<CmadPreset>(Some(name), &[]),
@@ -76,6 +77,7 @@ fn sentences() {
     );
     assert_eq!(told(&["network=3"]), "--set network=3: `network` is a group of keys, set them one by one");
     assert_eq!(told(&["lr"]), "--set lr: give KEY=VALUE");
+    assert_eq!(told(&["lambda=[1, 0]"]), "preset: `lambda` is 0, give a number above 0");
     assert_eq!(told(&["lr=-1"]), "preset: `lr` is -1, give a number above 0");
     assert_eq!(told(&["lr=nan"]), "preset: `lr` is NaN, give a number above 0");
     assert_eq!(told(&["points=1"]), "preset: `points` is 1, give 2 or more: a step has two ends");
@@ -85,7 +87,7 @@ fn sentences() {
     );
     assert_eq!(told(&["lr=fast"]), "preset: invalid type: string \"fast\", expected f64 in `lr`");
     assert_eq!(told(&["updates=-1"]), "preset: invalid value: integer `-1`, expected u64 in `updates`");
-    assert_eq!(told(&["batch=x"]), "preset: a whole number or a list of them in `batch`");
+    assert_eq!(told(&["batch=x"]), "preset: a number or a list of them in `batch`");
     assert_eq!(
         sentence::<CmadPreset>(Some("papre"), &[]),
         "there is no preset `papre`: take one of `small`, `paper`, or a file's name with .toml"
@@ -94,6 +96,18 @@ fn sentences() {
         sentence::<CmadPreset>(Some("nowhere.toml"), &[]),
         "cannot read nowhere.toml: No such file or directory; look for a slip in the path"
     );
+}
+
+#[test]
+fn one_lambda_for_all_or_one_for_each() {
+    let preset: CmadPreset = load(&choose(None, &["lambda=[5, 20]"])).unwrap();
+    let tilts = |agents| {
+        let weights = preset.lambda_as.weights(&preset.lambda, 784, agents)?;
+        Ok(weights.iter().map(|weights| weights.tilt().round()).collect::<Vec<_>>())
+    };
+    assert_eq!(tilts(2).map_err(|error: Error| error.to_string()), Ok(vec![5.0, 20.0]));
+    let refused = "preset: `lambda` has 2 figures, give one, or one for each of 3";
+    assert_eq!(tilts(3).map_err(|error| error.to_string()), Err(refused.into()));
 }
 
 #[test]

@@ -40,6 +40,25 @@ impl Moments {
         Ok(Moments { mean, covariance })
     }
 
+    /// From the mean `[d]` and the covariance `[d, d]`, row-major, of divisor n - 1.
+    pub fn new(mean: Vec<f64>, covariance: Vec<f64>) -> Result<Moments> {
+        if covariance.len() != mean.len() * mean.len() || mean.is_empty() {
+            let what = format!("{} numbers are no covariance of {} means", covariance.len(), mean.len());
+            return Err(Error::argument(what));
+        }
+        Ok(Moments { mean, covariance })
+    }
+
+    /// The mean, `[d]`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The covariance, `[d, d]`.
+    pub fn covariance(&self) -> &[f64] {
+        &self.covariance
+    }
+
     /// The squared distance, 0 or above.
     pub fn frechet(&self, other: &Moments) -> Result<f64> {
         let d = self.mean.len();

@@ -15,7 +15,7 @@ use autograd::Var;
 use data::{Mnist, Split};
 use methods::metrics::{self, Calibration};
 use methods::{Noise, Place, Purpose};
-use nn::{Cnn, Init, Module};
+use nn::{Architecture, Cnn, Init, Module};
 use tensor::{DType, Device};
 
 /// `streams` is added to the seed.
@@ -43,12 +43,17 @@ where
         Ok(network.logits(&Var::constant(images))?.cross_entropy(&classes)?.mean()?)
     })?;
     let classifier = classifier::Classifier::new(network, 1.0);
-    let examined = Exam { classifier: &classifier, mnist: &run.mnist, device: &run.device, noise }
-        .take(used.end, how.none > 0.0)?;
+    let with_none = how.none > 0.0;
+    let examined =
+        Exam { classifier: &classifier, mnist: &run.mnist, device: &run.device, noise }.take(used.end, with_none)?;
     network = classifier.network;
     network.describe(super::object(&examined.described)?);
     nn::save(&run.folder.file(MODEL), &network, arguments.training.export.dtype())?;
-    let Examined { described, before, after, found } = examined;
+    if !with_none {
+        let (folder, classes) = (run.folder.file(MODEL), network.config().classes);
+        classifier::write_moments(&folder, &examined.seen, &run.mnist.test.labels, classes, &run.device)?;
+    }
+    let Examined { described, before, after, found, .. } = examined;
     let lead = "A network learns to tell digits apart, whatever happens to their images.";
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let summary = run.finish(lead, |report| {
@@ -90,6 +95,8 @@ struct Examined {
     after: Calibration,
     /// The share of patchworks that are told to be no digit.
     found: Option<f64>,
+    /// The test set.
+    seen: Seen,
 }
 
 /// Of the noise in [`Described::noisy_accuracy`].
@@ -108,7 +115,7 @@ impl Exam<'_> {
         let noisy_accuracy = calibration(&noisy, 1.0)?.accuracy;
         let described = Described { temperature, accuracy: before.accuracy, noisy_accuracy };
         let found = none.then(|| self.patchworks_found()).transpose()?;
-        Ok(Examined { described, before, after, found })
+        Ok(Examined { described, before, after, found, seen: clean })
     }
 
     fn see(&self, split: &Split, range: std::ops::Range<usize>, deviation: f64) -> anyhow::Result<Seen> {

@@ -1,6 +1,7 @@
 //! `consort train`: a new run or one to go on with, its data, and what it leaves behind.
 
 mod classifier;
+mod cmad;
 mod score;
 
 use crate::args::{Job, Training};
@@ -30,6 +31,7 @@ pub(super) fn run(job: &Job) -> anyhow::Result<Summary> {
         Job::MnistGuide(arguments) => classifier::run::<MnistGuide>("mnist-guide", 0, arguments),
         // Streams of its own, so that it shares neither weights nor images with the guide of the same seed.
         Job::MnistJudge(arguments) => classifier::run::<MnistJudge>("mnist-judge", 1 << 40, arguments),
+        Job::Cmad(arguments) => cmad::run(arguments),
     }
 }
 

@@ -11,8 +11,11 @@
 //! - [`Order::Jacobi`]: all meet the controls of the round before (Algorithm 1 as printed, `u_k^j`). Players who aim at
 //!   the same target overshoot it together, so J may rise.
 
+use serde::{Deserialize, Serialize};
+
 /// What the others do while one player moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Response {
     /// They react, and the derivative knows it.
     Total,
@@ -21,7 +24,8 @@ pub enum Response {
 }
 
 /// When players see each other's moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// At once.
     GaussSeidel,

@@ -1,0 +1,234 @@
+//! `consort compose`: copies of one denoiser make one digit, under trained controls or under the cost's gradient.
+
+use crate::args::{Cdps, Cmad, ComposeMethod, Composition};
+use crate::cmad::ensemble::aggregator;
+use crate::cmad::pictures::Pictures;
+use crate::cmad::play::mean;
+use crate::cmad::{Controls, Ensemble, Outcome, Play, SIDE, Scores, Terms, scores};
+use crate::preset::{self, CdpsPreset};
+use crate::report::Report;
+use crate::summary::significant;
+use crate::{Error, Progress, Record, RunFolder, Summary, models};
+use methods::control::cmad::{Problem, Steering, Weights};
+use nn::{Architecture, Module, State};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tensor::{Device, Tensor};
+
+pub(super) fn run(method: &ComposeMethod) -> anyhow::Result<Summary> {
+    let composition = method.composition();
+    if composition.plan {
+        return Err(Error::usage("`--plan` is not offered for this command yet: leave it out").into());
+    }
+    let device = composition.machine.device()?;
+    match method {
+        ComposeMethod::Cmad(arguments) => cmad(arguments, &device),
+        ComposeMethod::Cdps(arguments) => cdps(arguments, &device),
+    }
+}
+
+/// What the command line asks for beyond a preset.
+#[derive(Serialize)]
+struct Asked<'a> {
+    target: u8,
+    agents: usize,
+    samples: usize,
+    steps: usize,
+    batch: usize,
+    score: &'a [String],
+    guide: &'a str,
+    judge: &'a str,
+    mask: &'a [PathBuf],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controls: Option<String>,
+}
+
+fn asked(composition: &Composition, controls: Option<String>) -> Asked<'_> {
+    let Composition { target, agents, samples, steps, batch, ref cast, .. } = *composition;
+    let (score, guide, judge, mask) = (&cast.score, &cast.guide, &cast.judge, &cast.mask);
+    Asked { target, agents, samples, steps, batch, score, guide, judge, mask, controls }
+}
+
+fn cmad(arguments: &Cmad, device: &Device) -> anyhow::Result<Summary> {
+    let composition = &arguments.composition;
+    let Composition { target, agents, ref cast, .. } = *composition;
+    let name = arguments.model.clone().unwrap_or_else(|| format!("mnist-cmad-{target}-{agents}"));
+    let folder = controls_folder(&name, cast.models.dir.as_deref(), composition)?;
+    let controls: Controls = nn::load(&folder, device)?;
+    controls.set_trainable(false);
+    let config = controls.config();
+    if (config.target, config.agents) != (target, agents) {
+        return Err(Error::usage(format!(
+            "{} has controls of {} agents for a {}: ask for `--target {} --agents {}`, or give another `--model`",
+            folder.display(),
+            config.agents,
+            config.target,
+            config.target,
+            config.agents
+        ))
+        .into());
+    }
+    if !cast.mask.is_empty() {
+        return Err(Error::usage("trained controls bring their masks: leave `--mask` out").into());
+    }
+    let terms = controls.terms()?;
+    let ensemble = Ensemble::load(cast, agents, device)?;
+    let problem = ensemble.problem(controls.aggregator()?, &terms)?;
+    let record = Record::new("compose", "cmad", device, composition.machine.seed)
+        .with_arguments(&asked(composition, Some(folder.display().to_string())))?;
+    let steering = Steering::Controls(controls.all().to_vec());
+    let lead = format!(
+        "{agents} copies of one model of single digits, each with a part of the canvas, steered by trained controls."
+    );
+    Piece { composition, device, ensemble, problem, terms, steering, record, lead }.make()
+}
+
+/// The folder of the controls `name`, with the way out where there are none for this digit.
+fn controls_folder(name: &str, places: Option<&Path>, asked: &Composition) -> crate::Result<PathBuf> {
+    models::find(name, places).map_err(|error| {
+        let Composition { target, agents, .. } = asked;
+        let way_out = format!(
+            "or train some by `consort train cmad --target {target} --agents {agents}`, or steer without training by \
+             `consort compose cdps`"
+        );
+        Error::usage(format!("{error}; {way_out}"))
+    })
+}
+
+fn cdps(arguments: &Cdps, device: &Device) -> anyhow::Result<Summary> {
+    let composition = &arguments.composition;
+    let Composition { target, agents, ref cast, .. } = *composition;
+    let preset: CdpsPreset = preset::load(&arguments.preset)?;
+    let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
+    let terms = Terms { target, cost: preset.cost, weights, alpha: 0.0 };
+    let ensemble = Ensemble::load(cast, agents, device)?;
+    let problem = ensemble.problem(aggregator(cast, agents, device)?, &terms)?;
+    let record = Record::new("compose", "cdps", device, composition.machine.seed)
+        .with_arguments(&asked(composition, None))?
+        .with_preset(&preset)?;
+    let steering = Steering::Cdps { scale: preset.scale };
+    let scale = significant(preset.scale);
+    let lead = format!(
+        "{agents} copies of one model of single digits, each with a part of the canvas, steered by the cost's gradient at scale {scale}."
+    );
+    Piece { composition, device, ensemble, problem, terms, steering, record, lead }.make()
+}
+
+/// Everything that is needed to begin.
+struct Piece<'a> {
+    composition: &'a Composition,
+    device: &'a Device,
+    ensemble: Ensemble,
+    problem: Problem,
+    terms: Terms,
+    steering: Steering,
+    record: Record,
+    /// Of the report.
+    lead: String,
+}
+
+/// Samples that are also drawn without control, for the report.
+const FREE: usize = 16;
+
+impl Piece<'_> {
+    fn make(self) -> anyhow::Result<Summary> {
+        let record = weights(&self.terms.weights)
+            .into_iter()
+            .fold(self.record.clone(), |record, (name, value)| record.with_derived(name, value));
+        let mut folder = RunFolder::create(self.composition.out.dir.as_deref(), &record)?;
+        let samples = self.composition.samples as u64;
+        let free = Steering::None;
+        let (steered, free) = (self.play(&self.steering, samples), self.play(&free, samples.min(FREE as u64)));
+        let what = format!("compose {}", record.method);
+        let ticks = steered.ticks();
+        let mut progress = Progress::new(&what, 0, ticks, self.composition.output.quiet);
+        let outcome = steered.run(&mut progress)?;
+        drop(progress);
+        let mut progress = Progress::new("without control", 0, free.ticks(), self.composition.output.quiet);
+        let free = free.run(&mut progress)?;
+        drop(progress);
+        let scores = Scores::of(&outcome, &self.ensemble, &self.terms, self.device)?;
+        scores.write(&outcome, &mut folder)?;
+        self.write_samples(&outcome, &mut folder)?;
+        let owners = self.problem.aggregator.owners([SIDE; 2])?;
+        let pictures = Pictures { outcome: &outcome, free: &free, owners: &owners, terms: &self.terms };
+        folder.write("samples.png", &pictures.samples()?.encode()?)?;
+        let report = self.report(&scores, &outcome, &record, &pictures)?;
+        folder.write("report.html", report.html().as_bytes())?;
+        Ok(scores.metrics(&outcome, Summary::of(&record, self.device, folder.dir())))
+    }
+
+    fn play<'p>(&'p self, steering: &'p Steering, samples: u64) -> Play<'p> {
+        Play {
+            problem: &self.problem,
+            terms: &self.terms,
+            steering,
+            device: self.device,
+            points: self.composition.steps + 1,
+            samples: 0..samples,
+            batch: self.composition.batch,
+            seed: self.composition.machine.seed,
+        }
+    }
+
+    fn write_samples(&self, outcome: &Outcome, folder: &mut RunFolder) -> anyhow::Result<()> {
+        let mut state = State::default();
+        state.tensors.insert("samples".into(), scores::tensor(self.device, &outcome.objects)?);
+        let agents = outcome.canvases.concat();
+        let shape = [outcome.canvases.len(), outcome.count(), 1, SIDE, SIDE];
+        state.tensors.insert("agents".into(), Tensor::from_slice(self.device, &shape, &agents)?);
+        Ok(state.save(&folder.file("samples.safetensors"))?)
+    }
+
+    fn report(
+        &self,
+        scores: &Scores,
+        outcome: &Outcome,
+        record: &Record,
+        pictures: &Pictures,
+    ) -> anyhow::Result<Report> {
+        let Composition { target, agents, .. } = self.composition;
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let report = Report::new(&format!("{agents} agents draw a {target}"), &self.lead)
+            .number("judge sees it in", &percent(scores.judge_accuracy()))
+            .number("guide sees it in", &percent(scores.guide_accuracy()))
+            .number("cost", &significant(mean(&outcome.psi)))
+            .number("control energy", &significant(mean(&scores::energies(outcome))));
+        let report = pictures.add_to(report)?.section("Figures");
+        let rows: Vec<_> = (0..outcome.canvases.len()).map(|i| self.row(scores, outcome, i)).collect();
+        let columns = ["", "energy a pixel", "nats", "lambda (paper)", "judge's confidence", "judged a digit as asked"];
+        let caption = "Of each agent: its control's energy, as a mean over pixels and as the distance from what it does by \
+                       itself; what the judge says of its own canvas.";
+        let report = report.table(&columns, &rows, caption);
+        let frechet = scores.frechet.map_or("-".into(), significant);
+        let judged = format!(
+            "The judge, which never steers, sees a {target} in {} of {} objects. Their squared Frechet distance to the test \
+             set's images of that digit, in the judge's features, is {frechet}; two of them are {} apart on average.",
+            percent(scores.judge_accuracy()),
+            outcome.count(),
+            scores.diversity.map_or("-".into(), significant),
+        );
+        Ok(report.prose(&judged).repeat(record)?)
+    }
+
+    fn row(&self, scores: &Scores, outcome: &Outcome, i: usize) -> Vec<String> {
+        let energy = mean(&outcome.energies[i]);
+        let numbers = [energy / (SIDE * SIDE) as f64, energy / 2.0, self.terms.weights[i].paper()].map(significant);
+        let shares = [scores.own_confidence(i), scores.own_target(i)].map(|share| format!("{:.1} %", 100.0 * share));
+        [format!("agent {}", i + 1)].into_iter().chain(numbers).chain(shares).collect()
+    }
+}
+
+/// lambda in all conventions; the first agent's, where all have the same.
+pub(super) fn weights(weights: &[Weights]) -> Vec<(&'static str, toml::Value)> {
+    let alike = weights.iter().all(|other| other == &weights[0]);
+    let all = |of: fn(&Weights) -> f64| match weights {
+        [first, ..] if alike => toml::Value::from(of(first)),
+        _ => weights.iter().map(of).collect::<Vec<f64>>().into(),
+    };
+    vec![
+        ("lambda_paper", all(Weights::paper)),
+        ("lambda_per_sample", all(Weights::per_sample)),
+        ("tilt", all(Weights::tilt)),
+    ]
+}

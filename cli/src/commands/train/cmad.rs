@@ -1,0 +1,267 @@
+//! `consort train cmad`: controls that learn by backpropagation through rollouts of frozen denoisers.
+
+use super::MODEL;
+use crate::args::{self, Cast, TrainCmad};
+use crate::cmad::ensemble::aggregator;
+use crate::cmad::play::mean;
+use crate::cmad::{Controls, ControlsConfig, Ensemble, Play, SIDE, Scores, Terms};
+use crate::commands::compose;
+use crate::plot::Plot;
+use crate::preset::{self, CmadPreset, Preset};
+use crate::report::Report;
+use crate::run::{CHECKPOINT, Metrics};
+use crate::summary::significant;
+use crate::{Error, Progress, Record, RunFolder, Summary};
+use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Training, Weights};
+use methods::{Grid, Noise};
+use nn::{Adam, Init, SavedState, State};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tensor::{DType, Device};
+
+/// What the command line asks for beyond the preset.
+#[derive(Clone, Serialize, Deserialize)]
+struct Asked {
+    target: u8,
+    agents: usize,
+    scheme: args::Scheme,
+    score: Vec<String>,
+    guide: String,
+    judge: String,
+    mask: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<PathBuf>,
+}
+
+impl Asked {
+    fn of(arguments: &TrainCmad) -> Asked {
+        let TrainCmad { target, agents, scheme, cast, .. } = arguments.clone();
+        let Cast { score, guide, judge, mask, models } = cast;
+        // The parser asks for a target unless a run is resumed.
+        Asked { target: target.unwrap_or(0), agents, scheme, score, guide, judge, mask, models: models.dir }
+    }
+
+    fn cast(&self) -> Cast {
+        let Asked { score, guide, judge, mask, models, .. } = self.clone();
+        Cast { score, guide, judge, mask, models: args::Models { dir: models } }
+    }
+}
+
+pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
+    let device = arguments.training.machine.device()?;
+    let (folder, record, preset, asked) = match &arguments.training.resume {
+        Some(dir) => {
+            let (folder, record) = RunFolder::resume(dir)?;
+            record.expect("train", "cmad")?;
+            let preset: CmadPreset = record.preset()?;
+            preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
+            let asked: Asked = record.arguments()?;
+            (Some(folder), record, preset, asked)
+        }
+        None => {
+            let preset: CmadPreset = preset::load(&arguments.training.preset)?;
+            let asked = Asked::of(arguments);
+            let record = Record::new("train", "cmad", &device, arguments.training.machine.seed);
+            (None, record.with_preset(&preset)?.with_arguments(&asked)?, preset, asked)
+        }
+    };
+    let mut school = School::new(&asked, preset, &record, device)?;
+    let mut folder = match folder {
+        Some(mut folder) => {
+            school.restore(&mut folder)?;
+            folder
+        }
+        None => {
+            let derived = compose::weights(&school.terms.weights);
+            let record =
+                derived.into_iter().fold(record.clone(), |record, (name, value)| record.with_derived(name, value));
+            let record = record.with_derived("scheme", school.training.scheme().name());
+            RunFolder::create(arguments.training.out.dir.as_deref(), &record)?
+        }
+    };
+    let quiet = arguments.training.output.quiet;
+    school.train(&mut folder, quiet)?;
+    nn::save(&folder.file(MODEL), &school.controls, arguments.training.export.dtype())?;
+    school.finish(&record, folder, quiet)
+}
+
+/// Controls, and all they learn with.
+struct School {
+    ensemble: Ensemble,
+    terms: Terms,
+    controls: Controls,
+    training: Training,
+    preset: CmadPreset,
+    agents: usize,
+    device: Device,
+    seed: u64,
+}
+
+/// A line of `metrics.jsonl`, means over the update's trajectories.
+#[derive(Serialize)]
+struct Line {
+    step: u64,
+    /// What is descended: lambda E + the running cost + Psi.
+    objective: f64,
+    psi: f64,
+    running: f64,
+    /// Mean square of the controls over pixels and agents, integrated over time.
+    energy: f64,
+    lr: f64,
+    grad_norm: f64,
+    seconds: f64,
+}
+
+/// Trajectories of the trial at the end, which no update saw.
+const TRIAL: u64 = 64;
+
+impl School {
+    fn new(asked: &Asked, preset: CmadPreset, record: &Record, device: Device) -> anyhow::Result<School> {
+        let Asked { target, agents, .. } = *asked;
+        let cast = asked.cast();
+        let ensemble = Ensemble::load(&cast, agents, &device)?;
+        let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
+        let config = ControlsConfig {
+            agents,
+            target,
+            network: preset.network.clone(),
+            descent: preset.descent,
+            data_variance: ensemble.data_variance(),
+            learned_masks: preset.mask_lr > 0.0,
+            cost: preset.cost,
+            lambda: weights.iter().map(Weights::per_sample).collect(),
+            alpha: preset.alpha,
+            consort: None,
+        };
+        let start = aggregator(&cast, agents, &device)?;
+        let controls = Controls::new(config, &start, &mut Init::seeded(&device, record.seed))?;
+        let terms = Terms { target, cost: preset.cost, weights, alpha: preset.alpha };
+        let problem = ensemble.problem(controls.aggregator()?, &terms)?;
+        let scheme = match asked.scheme {
+            args::Scheme::Joint => Scheme::Joint,
+            args::Scheme::ControlWise => {
+                let CmadPreset { inner, response, order, .. } = preset;
+                Scheme::ControlWise { inner: inner as usize, response, order }
+            }
+        };
+        let training = Training::new(problem, controls.all().to_vec(), scheme, Adam::default(), Some(preset.clip))?;
+        let training = training.balanced(preset.mask_balance);
+        Ok(School { ensemble, terms, controls, training, preset, agents, device, seed: record.seed })
+    }
+
+    /// Updates there will be.
+    fn updates(&self) -> u64 {
+        match self.training.scheme() {
+            Scheme::Joint => self.preset.updates,
+            scheme => self.preset.outer.saturating_mul(scheme.round(self.agents)),
+        }
+    }
+
+    fn train(&mut self, folder: &mut RunFolder, quiet: bool) -> anyhow::Result<()> {
+        let CmadPreset { warm_up, schedule, lr, mask_lr, points, memory, checkpoint_every, .. } = self.preset;
+        let (updates, batch, noise) = (self.updates(), self.preset.batch(self.agents), Noise::new(self.seed));
+        let schedule = schedule.over(updates, warm_up);
+        let run = Rollout {
+            grid: Grid::uniform(self.training.problem().agents[0].process(), points)?,
+            device: self.device.clone(),
+            dtype: DType::F32,
+            memory: memory.into(),
+            draws: Arc::new(noise),
+            first: FIRST_OF_TRAINING,
+            batch,
+            pull: Pull::Stopped,
+            only: None,
+        };
+        let (begun, mut saved) = (Instant::now(), Instant::now());
+        let before = folder.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0);
+        let mut progress = Progress::new("train cmad", self.training.updates(), updates, quiet);
+        let round = self.training.scheme().round(self.agents);
+        while self.training.updates() < updates {
+            let step = self.training.updates();
+            let factor = schedule.factor(step);
+            let rates = Rates { control: lr * factor, aggregator: mask_lr * factor };
+            let report = self.training.update(&run.fresh(&noise, step)?, rates)?;
+            let energy = report.energies.iter().sum::<f64>() / (SIDE * SIDE * self.agents) as f64;
+            let line = Line {
+                step: step + 1,
+                objective: report.objective,
+                psi: report.terminal,
+                running: report.running,
+                energy,
+                lr: rates.control,
+                grad_norm: report.gradient_norm,
+                seconds: before + begun.elapsed().as_secs_f64(),
+            };
+            folder.metric(&line)?;
+            let told = || format!("objective {}, psi {}", significant(report.objective), significant(report.terminal));
+            progress.step(step + 1, told);
+            // Jacobi play has two sets of parameters within a round.
+            let due = saved.elapsed() >= Duration::from_secs_f64(checkpoint_every);
+            if due && (step + 1).is_multiple_of(round) {
+                self.save(folder)?;
+                saved = Instant::now();
+            }
+        }
+        self.save(folder)
+    }
+
+    fn save(&self, folder: &mut RunFolder) -> anyhow::Result<()> {
+        let mut state = State::default();
+        self.training.add_to(&mut state)?;
+        Ok(state.save(&folder.file(CHECKPOINT))?)
+    }
+
+    fn restore(&mut self, folder: &mut RunFolder) -> anyhow::Result<()> {
+        self.training.restore(&SavedState::read(&folder.dir().join(CHECKPOINT))?)?;
+        Ok(folder.cut_back(self.training.updates())?)
+    }
+
+    /// Tries the controls on noise they have not seen, and writes the report.
+    fn finish(self, record: &Record, mut folder: RunFolder, quiet: bool) -> anyhow::Result<Summary> {
+        let steering = self.training.steering();
+        let play = Play {
+            problem: self.training.problem(),
+            terms: &self.terms,
+            steering: &steering,
+            device: &self.device,
+            points: self.preset.sampling_points,
+            samples: 0..TRIAL,
+            batch: 32,
+            seed: self.seed,
+        };
+        let mut progress = Progress::new("trial", 0, play.ticks(), quiet);
+        let outcome = play.run(&mut progress)?;
+        drop(progress);
+        let scores = Scores::of(&outcome, &self.ensemble, &self.terms, &self.device)?;
+        let lines = folder.metrics()?;
+        let series = |key: &str| Metrics::series(&lines, key);
+        let costs = Plot::new("update", "cost").line("objective", series("objective")).line("psi", series("psi"));
+        folder.write("loss.svg", costs.svg().as_bytes())?;
+        let energy = Plot::new("update", "mean square of u").line("energy", series("energy"));
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let lead = format!(
+            "Controls under which {} copies of one model make one {}; scheme: {}.",
+            self.agents,
+            self.terms.target,
+            self.training.scheme().name()
+        );
+        let report = Report::new("Training of controls", &lead)
+            .number("updates", &self.training.updates().to_string())
+            .number("objective", &significant(mean(&outcome.objective)))
+            .number("cost", &significant(mean(&outcome.psi)))
+            .number("judge sees the digit in", &percent(scores.judge_accuracy()))
+            .section("How it went")
+            .plot(&costs, "Of each update's trajectories, averaged to the width of a screen.")
+            .plot(&energy, "The energy of the controls, as a mean over pixels and agents.")
+            .prose(&format!("{}.", self.terms.weights[0]))
+            .repeat(record)?;
+        folder.write("report.html", report.html().as_bytes())?;
+        let summary = Summary::of(record, &self.device, folder.dir()).metric("updates", self.training.updates());
+        Ok(scores.metrics(&outcome, summary))
+    }
+}
+
+/// Samples below it are for those who try what was learned.
+const FIRST_OF_TRAINING: u64 = 1 << 20;
