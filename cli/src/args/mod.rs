@@ -5,12 +5,14 @@
 // The comments on arguments are what a terminal shows, not markup.
 #![allow(rustdoc::invalid_html_tags, rustdoc::broken_intra_doc_links)]
 
+mod compare;
 mod compose;
 mod data;
 mod evaluate;
 mod range;
 mod train;
 
+pub use compare::Compare;
 pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition};
 pub use data::{Data, DataSet};
 pub use evaluate::{Evaluate, Forward, Rule, Sample};
@@ -33,6 +35,8 @@ pub struct Arguments {
 /// The commands there are.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// What differs between runs of `compose`
+    Compare(Compare),
     /// Let several copies of one model make one picture
     Compose(Compose),
     /// Get a data set
@@ -51,6 +55,7 @@ impl Command {
     /// How its results are to be told.
     pub fn output(&self) -> &Output {
         match self {
+            Command::Compare(compare) => &compare.output,
             Command::Compose(compose) => &compose.method.composition().output,
             Command::Data(data) => data.output(),
             Command::Evaluate(evaluate) => &evaluate.output,

@@ -1,6 +1,8 @@
 //! Cooperative diffusion of digits from folders: the models and the problem they make (`ensemble`), trained controls
-//! (`controls`), a run with what is kept of it (`play`), and how its samples are judged (`scores`) and shown (`pictures`).
+//! (`controls`), a run with what is kept of it (`play`), and how its samples are judged (`scores`) and shown (`pictures`);
+//! runs side by side (`comparison`).
 
+pub mod comparison;
 pub mod controls;
 pub mod ensemble;
 pub mod pictures;

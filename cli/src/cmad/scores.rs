@@ -6,7 +6,8 @@ use crate::classifier::{Seen, logits};
 use crate::{Result, RunFolder, Summary};
 use methods::metrics::{self, Moments};
 use nn::Architecture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 use tensor::{Device, Tensor};
 
 /// Verdicts on a run's digits; vectors are `[n]`.
@@ -40,6 +41,27 @@ struct Line {
     confidence: f64,
     /// The mean over the agents of the judge's confidence in their own canvases.
     own_confidence: f64,
+}
+
+/// What a run folder's `metrics.jsonl` says of all digits together.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Whole {
+    /// Digits.
+    pub step: usize,
+    /// As in [`Scores`].
+    pub frechet: Option<f64>,
+    /// As in [`Scores`].
+    pub diversity: Option<f64>,
+}
+
+/// Reads back what [`Scores::write`] said of all digits.
+pub fn read_whole(dir: &Path) -> Result<Whole> {
+    let path = dir.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(crate::Error::input(&path))?;
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).map_err(|error| {
+        crate::Error::usage(format!("{} is not as `consort compose` wrote it ({error}): run it again", path.display()))
+    })
 }
 
 /// The file of [`Scores::write`].
@@ -110,7 +132,7 @@ impl Scores {
             .metric("diversity", self.diversity)
     }
 
-    /// Writes a line for each digit.
+    /// Writes a line for each digit, and one for all.
     pub fn write(&self, outcome: &Outcome, folder: &mut RunFolder) -> Result<()> {
         let energies = energies(outcome);
         let mut text = String::new();
@@ -130,7 +152,8 @@ impl Scores {
             text += &serde_json::to_string(&line).map_err(|error| crate::Error::usage(error.to_string()))?;
             text.push('\n');
         }
-        folder.write(FILE, text.as_bytes())
+        folder.write(FILE, text.as_bytes())?;
+        folder.metric(&Whole { step: outcome.count(), frechet: self.frechet, diversity: self.diversity })
     }
 }
 

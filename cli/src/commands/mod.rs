@@ -1,5 +1,6 @@
 //! What each command does: from its arguments to a [`crate::Summary`].
 
+mod compare;
 mod compose;
 mod data;
 mod evaluate;
@@ -14,6 +15,7 @@ use std::time::Instant;
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let begun = Instant::now();
     let summary = match &arguments.command {
+        Command::Compare(arguments) => compare::run(arguments),
         Command::Compose(arguments) => compose::run(&arguments.method),
         Command::Data(arguments) => data::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),

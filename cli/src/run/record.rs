@@ -99,7 +99,8 @@ impl Record {
         toml::to_string(self).map_err(|error| Error::usage(format!("the run cannot be recorded as TOML: {error}")))
     }
 
-    pub(super) fn read(path: &Path) -> Result<Record> {
+    /// Reads a `run.toml`.
+    pub fn read(path: &Path) -> Result<Record> {
         let text = fs::read_to_string(path).map_err(Error::input(path))?;
         toml::from_str(&text).map_err(|error| unlike(path.display(), error.message()))
     }

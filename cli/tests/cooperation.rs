@@ -1,0 +1,246 @@
+//! Agents that make digits together, from outside, with models of a few made-up images.
+
+mod common;
+
+use common::Home;
+use std::fs;
+
+/// A home with the three models that are needed, hardly trained.
+fn home() -> Home {
+    let home = Home::new();
+    let unet = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+    let cnn = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8"];
+    for (model, settings) in [("mnist-score", &unet[..]), ("mnist-guide", &cnn), ("mnist-judge", &cnn)] {
+        let settings: Vec<&str> =
+            settings.iter().chain(&["steps=2", "batch=4", "warm_up=0"]).flat_map(|set| ["--set", set]).collect();
+        home.succeed(&[&["train", model, "--data", ".", "--out", "run"], &settings[..]].concat());
+        fs::create_dir_all(home.path("models")).unwrap();
+        fs::rename(home.path("run/model"), home.path("models").join(model)).unwrap();
+        fs::remove_dir_all(home.path("run")).unwrap();
+    }
+    home
+}
+
+const CDPS: [&str; 10] = ["compose", "cdps", "--target", "3", "--agents", "2", "--models", "models", "--steps", "4"];
+const TINY: [&str; 8] =
+    ["--set", "network.channels=[8]", "--set", "points=4", "--set", "sampling_points=4", "--set", "batch=3"];
+
+fn train(more: &[&'static str]) -> Vec<&'static str> {
+    let start = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
+    [&start[..], &TINY, more].concat()
+}
+
+fn same(home: &Home, a: &str, b: &str, file: &str) {
+    let read = |run: &str| fs::read(home.path(run).join(file)).unwrap();
+    assert!(read(a) == read(b), "{a} and {b} differ in {file}");
+}
+
+#[test]
+fn one_seed_one_picture() {
+    let home = home();
+    let compose = |out: &'static str, batch: &'static str, threads: &'static str| {
+        let more = ["--samples", "11", "--out", out, "--batch", batch, "--threads", threads];
+        home.succeed(&[&CDPS[..], &more].concat());
+    };
+    compose("a", "1", "1");
+    for (out, batch, threads) in [("b", "8", "2"), ("c", "36", "1"), ("d", "11", "2")] {
+        compose(out, batch, threads);
+        for file in ["samples.safetensors", "samples.png", "scores.jsonl"] {
+            same(&home, "a", out, file);
+        }
+    }
+    let compare = home.succeed(&["compare", "a", "b", "--tilt", "5", "--out", "ab"]);
+    assert!(compare.contains("runs  2"), "{compare}");
+    let table = fs::read_to_string(home.path("ab/compare.md")).unwrap();
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(table.lines().nth(3).unwrap().contains("| 0 (0..0) |"), "no difference: {table}");
+}
+
+#[test]
+fn what_compose_tells() {
+    let home = home();
+    let line = home.succeed(&[&CDPS[..], &["--samples", "4", "--out", "a", "--json", "--quiet"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&told["command"], &told["method"], &told["out"]), (&"compose".into(), &"cdps".into(), &"a".into()));
+    for name in [
+        "guide_accuracy",
+        "judge_accuracy",
+        "psi_mean",
+        "seam_mean",
+        "energy_mean",
+        "objective_mean",
+        "diversity",
+        "samples",
+    ] {
+        assert!(told["metrics"][name].is_number(), "{name} in {line}");
+    }
+    assert!(told["metrics"].get("frechet").is_some());
+    let saved = consort::nn::SavedState::read(&home.path("a/samples.safetensors")).unwrap();
+    let device = consort::tensor::Device::cpu(1);
+    let shape = |name| saved.tensor(name, &device).unwrap().shape().to_vec();
+    assert_eq!((shape("samples"), shape("agents")), (vec![4, 1, 28, 28], vec![2, 4, 1, 28, 28]));
+    let report = fs::read_to_string(home.path("a/report.html")).unwrap();
+    assert!(report.contains("2 agents draw a 3"));
+    assert!(!report.contains("src=\"http") && !report.contains("href="), "everything is in the file");
+}
+
+#[test]
+fn controls_are_trained_killed_resumed_and_played() {
+    let home = home();
+    for (out, killed, scheme) in [
+        ("joint", "joint-killed", &["--set", "updates=12"][..]),
+        ("turns", "turns-killed", &["--scheme", "control-wise", "--set", "outer=3", "--set", "inner=2"]),
+        (
+            "jacobi",
+            "jacobi-killed",
+            &["--scheme", "control-wise", "--set", "outer=3", "--set", "inner=2", "--set", "order=jacobi"],
+        ),
+    ] {
+        let settings = [scheme, &["--set", "checkpoint_every=0", "--set", "mask_lr=1e-2"]].concat();
+        home.succeed(&train(&[&settings[..], &["--out", out]].concat()));
+        let run = home.path(killed);
+        assert!(home.killed_after(&train(&[&settings[..], &["--out", killed]].concat()), &run, 5));
+        home.succeed(&["train", "cmad", "--resume", killed, "--threads", "1"]);
+        for file in ["checkpoint.safetensors", "model/config.json", "model/diffusion_pytorch_model.safetensors"] {
+            same(&home, out, killed, file);
+        }
+        assert_eq!(common::metrics(&home.path(out)), common::metrics(&run));
+    }
+    let play =
+        ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--steps", "3", "--samples", "2"];
+    home.succeed(&[&play[..], &["--model", "joint/model", "--out", "played"]].concat());
+    let wrong = home.fail(
+        2,
+        &["compose", "cmad", "--target", "3", "--agents", "3", "--models", "models", "--model", "joint/model"],
+    );
+    assert!(wrong.contains("joint/model has controls of 2 agents for a 3: ask for `--target 3 --agents 2`"), "{wrong}");
+    let none = home.fail(2, &play);
+    assert!(none.contains("`consort train cmad --target 3 --agents 2`"), "{none}");
+}
+
+#[test]
+fn masks_from_files() {
+    let home = home();
+    let mask = |name: &str, size: usize, white: &dyn Fn(usize) -> bool| {
+        let bytes = (0..size * size).map(|pixel| if white(pixel % size) { 255 } else { 0 }).collect();
+        let colour = consort::data::png_io::Colour::Grey;
+        let picture = consort::data::png_io::Picture { width: size, height: size, colour, bytes };
+        picture.write(&home.path(name)).unwrap();
+    };
+    mask("left.png", 28, &|column| column < 10);
+    mask("right.png", 28, &|column| column >= 10);
+    mask("small.png", 20, &|column| column >= 10);
+    let masks = |a: &'static str, b: &'static str| [&CDPS[..], &["--samples", "2", "--mask", a, "--mask", b]].concat();
+    home.succeed(&[&masks("left.png", "right.png")[..], &["--out", "a"]].concat());
+    for (a, b, what) in [
+        ("left.png", "small.png", "small.png has 20 x 20 pixels, expected 28 x 28"),
+        ("left.png", "left.png", "masks: at row 0, column 0 the weights add up to 2"),
+        ("left.png", "nowhere.png", "nowhere.png"),
+        ("left.png", "models/mnist-score/config.json", "cannot be read as a PNG"),
+    ] {
+        let sentence = home.fail(2, &[&masks(a, b)[..], &["--out", "b"]].concat());
+        assert!(sentence.contains(what) && !home.path("b").exists(), "{sentence}");
+    }
+    let one = home.fail(2, &[&CDPS[..], &["--mask", "left.png"]].concat());
+    assert!(one.contains("--mask was given 1 times for 2 agents"), "{one}");
+}
+
+#[test]
+fn what_is_refused() {
+    let home = home();
+    let compose = |more: &[&'static str]| {
+        let start = ["compose", "cdps", "--models", "models", "--out", "out"];
+        let rest = if more.contains(&"--target") { &[][..] } else { &["--target", "3"] };
+        [&start[..], rest, more].concat()
+    };
+    for (more, what) in [
+        (&["--agents", "0"][..], "--agents 0: give a whole number from 1 to 28"),
+        (&["--agents", "40"], "--agents 40: give a whole number from 1 to 28"),
+        (&["--target", "12"], "--target 12: give a whole number from 0 to 9"),
+        (&["--steps", "0"], "--steps 0: give a whole number from 1"),
+        (&["--samples", "0"], "--samples 0: give a whole number from 1"),
+        (&["--set", "scail=3"], "there is no key `scail`: did you mean `scale`?"),
+        (&["--set", "scale=-3"], "`scale` is -3, give 0 or a number above"),
+        (&["--set", "lambda=[1,2]"], "`lambda` has 2 figures, give one, or one for each of 3"),
+        (&["--device", "cuda:7"], "--device cpu"),
+        (&["--score", "mnist-guide"], "mnist-guide"),
+        (&["--guide", "mnist-score"], "mnist-score"),
+        (&["--judge", "nothing"], "there is no model `nothing` in models"),
+        (&["--score", "mnist-score", "--score", "mnist-score"], "--score was given 2 times"),
+    ] {
+        let sentence = home.fail(2, &compose(more));
+        assert!(sentence.contains(what), "{more:?}: {sentence}");
+        assert!(!home.path("out").exists(), "{more:?} left a folder");
+    }
+    fs::write(home.path("file"), "").unwrap();
+    let sentence = home.fail(1, &[&CDPS[..], &["--samples", "1", "--out", "file/out"]].concat());
+    assert!(sentence.contains("a file is in the way"), "{sentence}");
+}
+
+#[test]
+fn weights_that_are_not_to_be_trusted() {
+    let home = home();
+    let weights = home.path("models/mnist-score/diffusion_pytorch_model.safetensors");
+    let sound = fs::read(&weights).unwrap();
+    let header = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
+    let mut lying = sound.clone();
+    lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let mut not_a_number = sound.clone();
+    not_a_number[header..header + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let text = String::from_utf8(sound[8..header].to_vec()).unwrap().replace("conv_in.bias", "conv_on.bias");
+    let renamed = [&sound[..8], text.as_bytes(), &sound[header..]].concat();
+    for (bytes, what) in [
+        (lying, "header"),
+        (sound[..sound.len() - 3].to_vec(), "diffusion_pytorch_model.safetensors"),
+        (sound[..4].to_vec(), "diffusion_pytorch_model.safetensors"),
+        (not_a_number, "conv_in"),
+        (renamed, "conv_in.bias"),
+    ] {
+        fs::write(&weights, bytes).unwrap();
+        let sentence = home.fail(2, &[&CDPS[..], &["--out", "out"]].concat());
+        assert!(sentence.contains(what) && !home.path("out").exists(), "{sentence}");
+    }
+    fs::write(&weights, sound).unwrap();
+    let config = home.path("models/mnist-score/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    for (from, to, what) in [
+        ("\"sample_size\": 28", "\"sample_size\": 32", "1 x 32 x 32"),
+        ("\"layers_per_block\": 1", "\"layers_per_block\": 2", "missing"),
+        ("\"preconditioned\"", "\"magic\"", "what it was trained as"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        fs::write(&config, text.replace(from, to)).unwrap();
+        let sentence = home.fail(2, &[&CDPS[..], &["--out", "out"]].concat());
+        assert!(sentence.contains(what), "{sentence}");
+    }
+}
+
+#[test]
+fn samples_and_evaluations() {
+    let home = home();
+    let line = home.succeed(&[
+        "sample",
+        "mnist-score",
+        "--models",
+        "models",
+        "--samples",
+        "3",
+        "--steps",
+        "3",
+        "--out",
+        "s",
+        "--json",
+    ]);
+    assert!(line.contains("\"evaluations\":4"), "{line}");
+    assert!(home.path("s/samples.png").exists());
+    let evaluate = ["evaluate", "mnist-score", "--models", "models", "--data", ".", "--samples", "12", "--steps", "2"];
+    let line = home.succeed(&[&evaluate[..], &["--out", "e", "--json"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for name in ["frechet", "frechet_floor", "frechet_ratio", "chi_square_p", "confident_ratio", "diversity"] {
+        assert!(told["metrics"].get(name).is_some(), "{name} in {line}");
+    }
+    let many = home.fail(2, &["evaluate", "mnist-score", "--models", "models", "--data", ".", "--samples", "41"]);
+    assert!(many.contains("--samples 41: give 2 to 40"), "{many}");
+    let classifier = home.fail(2, &["sample", "mnist-judge", "--models", "models"]);
+    assert!(classifier.contains("cnn"), "{classifier}");
+}
