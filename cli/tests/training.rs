@@ -47,3 +47,33 @@ fn what_cannot_be_trained_on_is_said_and_leaves_nothing() {
     assert_eq!(told, "error: the images are all of one grey: there is nothing to learn");
     assert!(!home.path("run").exists());
 }
+
+/// Resident bytes of a process.
+#[cfg(target_os = "linux")]
+fn resident(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok().map(|kilobytes: u64| kilobytes << 10)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_is_flat_over_two_thousand_updates() {
+    let home = Home::new();
+    let network = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+    let settings = [&network[..], &["steps=2000", "batch=2", "checkpoint_every=0.2"]].concat();
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let train = ["train", "mnist-score", "--data", ".", "--out", "run", "--threads", "1", "--quiet"];
+    let mut child = home.command(&[&train[..], &settings].concat()).spawn().unwrap();
+    let mut sizes = Vec::new();
+    while child.try_wait().unwrap().is_none() {
+        let done = metrics(&home.path("run")).len();
+        sizes.extend(resident(child.id()).filter(|_| done > 200));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(metrics(&home.path("run")).len(), 2000);
+    // A leak of one value of a pixel's size an update would show: 2000 x 4 bytes x 784 is 6 MB.
+    let (first, most) = (sizes[0], sizes.iter().max().unwrap());
+    assert!(sizes.len() > 10 && *most < first + (3 << 20), "{sizes:?}");
+}
