@@ -137,32 +137,3 @@ fn operands_that_lie_differently_are_refused() {
         "ema: got u8, expected f32 or f64"
     );
 }
-
-/// Not a test of anything: prints what updates cost. `cargo test --release optim -- --ignored --nocapture`
-#[test]
-#[ignore = "prints timings"]
-fn cost() {
-    for (d, count) in devices().flat_map(|d| [(d.clone(), 100_000), (d, 8_000_000)]) {
-        let (mut param, grad) = (singles(1, count), singles(2, count));
-        let (mut m, mut v) = (vec![0f32; count], vec![1f32; count]);
-        let mut best = [f64::MAX; 3];
-        let mut time = |which: usize, bytes: u64, work: &mut dyn FnMut()| {
-            let start = std::time::Instant::now();
-            work();
-            best[which] = best[which].min(start.elapsed().as_secs_f64() * 1e9 / bytes as f64);
-        };
-        let dtype = crate::DType::F32;
-        for _ in 0..10 {
-            time(0, adam_cost(count, dtype).bytes, &mut || {
-                let (param, m, v) = (view_mut(&mut param), view_mut(&mut m), view_mut(&mut v));
-                adam(&d, &ADAM, LR, 0.1, 0.01, 1.0, param, view(&grad), m, v).unwrap()
-            });
-            time(1, ema_cost(count, dtype).bytes, &mut || ema(&d, 0.9, view_mut(&mut param), view(&grad)).unwrap());
-            time(2, sum_of_squares_cost(count, dtype).bytes, &mut || {
-                sum_of_squares(&d, view(&grad), view_mut(&mut [0f64])).unwrap()
-            });
-        }
-        let [adam, ema, squares] = best.map(|ns| 1.0 / ns);
-        println!("{}, {count}: adam {adam:.1}, ema {ema:.1}, squares {squares:.1} GB/s", name(&d));
-    }
-}

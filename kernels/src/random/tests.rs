@@ -180,25 +180,3 @@ fn a_million_numbers_look_as_they_should() {
     let distance = kolmogorov_smirnov(u, |u| u);
     assert!(distance < 2.23e-3, "uniform: {distance}");
 }
-
-/// Not a test of anything: prints what drawing costs. `cargo test --release random -- --ignored --nocapture`
-#[test]
-#[ignore = "prints timings"]
-fn cost() {
-    for d in devices() {
-        for layout in [row_major(&[64, 3072]), channels_last(&[64, 3, 32, 32])] {
-            let mut y = vec![0f32; layout.end()];
-            let mut best = [f64::MAX; 2];
-            for _ in 0..20 {
-                for is_normal in [false, true] {
-                    let start = std::time::Instant::now();
-                    let view = ViewMut::of(&mut y, layout).unwrap();
-                    if is_normal { normal(&d, &STREAM, 0, view) } else { uniform(&d, &STREAM, 0, view) }.unwrap();
-                    let at = &mut best[usize::from(is_normal)];
-                    *at = at.min(start.elapsed().as_secs_f64() / layout.count() as f64 * 1e9);
-                }
-            }
-            println!("{}: {:?} uniform {:.2} ns, normal {:.2} ns", name(&d), layout.strides, best[0], best[1]);
-        }
-    }
-}
