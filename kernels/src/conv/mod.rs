@@ -7,8 +7,8 @@
 //! Shapes are `[N, C, H, W]`; images are stored channels last. `forward`, `input_gradient` and `weight_gradient` are
 //! one trilinear form with one operand missing, so they differentiate into each other.
 //!
-//! Every element is summed in one fixed order whatever the batch and the threads (a weight gradient: in fixed chunks of
-//! the batch).
+//! Every element is summed in one fixed order whatever the batch and the threads, in chains of fixed length (a weight
+//! gradient: in fixed shares of the batch, each image in chains of its own).
 
 mod axis;
 mod geometry;

@@ -163,6 +163,27 @@ fn packed_weights_and_a_batch_give_the_same_bits() {
     }
 }
 
+/// 10^5 products of one sign, whose sum grows all the way: positions of a weight gradient, of large images and of many.
+#[test]
+fn a_long_sum_is_more_accurate_than_a_chain() {
+    for (images, size) in [(1, 320), (2000, 7)] {
+        let case = case(Conv::default(), [images, 3, size, size], [5, 3, 1, 1]);
+        let [x, w, g, bias] = operands(&case).map(|data| data.into_iter().map(f32::abs).collect::<Vec<f32>>());
+        let want = reference(&case, f64::from, &x, &w, &g, &bias)[2].clone();
+        let worst = |got: &[f32]| {
+            let errors = got.iter().zip(&want).map(|(&got, want)| (f64::from(got) - want).abs() / want);
+            errors.fold(0.0, f64::max)
+        };
+        let chain: Vec<f32> = (0..15)
+            .map(|at| x.chunks(3).zip(g.chunks(5)).fold(0.0, |sum, (x, g)| f32::mul_add(x[at % 3], g[at / 3], sum)))
+            .collect();
+        for d in devices() {
+            let got = worst(&run(&d, &case, &x, &w, &g, &bias).dw);
+            assert!(got < worst(&chain) / 8.0, "{}: {got:.1e}, a chain {:.1e}", name(&d), worst(&chain));
+        }
+    }
+}
+
 #[test]
 fn nothing_is_touched_beyond_the_operands() {
     for case in cases() {

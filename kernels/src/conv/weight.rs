@@ -2,7 +2,7 @@
 //! pixel.
 //!
 //! The batch is cut into shares by its shape alone. Each share is summed image by image, row by row, in the order of
-//! the definition; then the shares are added in ascending order.
+//! the definition, in chains that end with the image at the latest; then the shares are added in ascending order.
 
 use super::images::Images;
 use super::{Conv, OP};

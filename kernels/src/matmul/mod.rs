@@ -1,7 +1,8 @@
 //! Matrix products: `c[.., i, j] = bias[j] + sum over p of a[.., i, p] b[.., p, j]`.
 //!
 //! Batch axes broadcast. `a` and `b` may have any strides (transposed and repeated views); `c` is row-major in its last
-//! two axes. Every element is summed over p in ascending order whatever the shape, the batch and the threads.
+//! two axes. Every element is summed over p in ascending order, in chains whose ends depend on k alone, whatever the
+//! strides, the batch and the threads.
 
 mod packed;
 mod problem;

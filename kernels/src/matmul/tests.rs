@@ -167,6 +167,27 @@ fn packed_gives_the_same_bits() {
     }
 }
 
+/// 10^5 products of one sign, whose sum grows all the way.
+#[test]
+fn a_long_sum_is_more_accurate_than_a_chain() {
+    let (m, k, n) = (5, 100_000, 20);
+    let positive = |seed, count| singles(seed, count).into_iter().map(f32::abs).collect::<Vec<f32>>();
+    let (a, b) = (positive(1, m * k), positive(2, k * n));
+    for order in [Plain, Transposed] {
+        let case = case((&[m, k], order), (&[k, n], Plain), false);
+        let mut chain = vec![0.0f32; m * n];
+        for (p, i, j) in (0..k).flat_map(|p| (0..m * n).map(move |at| (p, at / n, at % n))) {
+            let x = &mut chain[i * n + j];
+            *x = f32::mul_add(a[i * case.a.strides[0] + p * case.a.strides[1]], b[p * n + j], *x);
+        }
+        let error = worst(&case, &chain, &a, &b, None);
+        for d in devices() {
+            let got = worst(&case, &run(&d, &case, &a, &b, None), &a, &b, None);
+            assert!(got < error / 8.0, "{}, {order:?}: {got:.1e}, a chain {error:.1e}", name(&d));
+        }
+    }
+}
+
 #[test]
 fn agrees_with_the_gemm_crate() {
     let (m, k, n) = (150, 333, 70);

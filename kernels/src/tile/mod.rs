@@ -2,18 +2,20 @@
 //! in registers while it runs over everything there is to sum.
 //!
 //! [`Rows`] reads its left side by one pointer a row and its right side from packed [`panels`]; [`Outer`] reads both
-//! sides as rows of unit stride and sums outer products; [`Dots`] is for few columns. Each element is one chain of
-//! fused multiply-adds in the order of the sum, so its bits do not depend on the tile it falls into, and a sum may be
-//! put down and taken up again.
+//! sides as rows of unit stride and sums outer products; [`Dots`] is for few columns. The products of an element are
+//! added in their order, in chains of fused multiply-adds of fixed length ([`sums`]), so its bits do not depend on the
+//! tile it falls into, and its error hardly grows with the length of the sum.
 
 mod dots;
 mod outer;
 pub(crate) mod panels;
 mod rows;
+mod sums;
 
 pub(crate) use dots::{Dots, FEW};
 pub(crate) use outer::Outer;
 pub(crate) use rows::{Grid, Rows, Window};
+pub(crate) use sums::Start;
 
 use crate::cpu::{Isa, Kernel, Simd};
 
@@ -60,73 +62,8 @@ impl Kernel for OfPath {
     }
 }
 
-/// What a sum starts from.
-#[derive(Clone, Copy)]
-pub(crate) enum Start {
-    Zero,
-    /// One number a column.
-    Bias(*const f32),
-    /// What the result holds.
-    Result,
-}
-
 /// Floating-point operations that one thread has done before another has started.
 pub(crate) const ALONE: usize = 1 << 17;
-
-type Sums<V, const M: usize, const N: usize> = [[V; N]; M];
-
-/// The first sums of `width` columns from every `to` on.
-///
-/// # Safety
-/// `width` numbers are valid at the bias, or at every `to`.
-#[inline(always)]
-unsafe fn begin<S: Simd, const M: usize, const V: usize>(
-    s: S,
-    to: &[*mut f32; M],
-    start: Start,
-    width: usize,
-) -> Sums<S::V, M, V> {
-    let mut sums = [[s.zero(); V]; M];
-    for v in 0..V {
-        let lanes = (width - v * S::LANES).min(S::LANES);
-        match start {
-            Start::Zero => {}
-            Start::Bias(bias) => {
-                // SAFETY: `width` columns of bias.
-                let x = unsafe { s.load_partial(bias.add(v * S::LANES), lanes) };
-                (0..M).for_each(|i| sums[i][v] = x);
-            }
-            Start::Result => {
-                for i in 0..M {
-                    // SAFETY: `width` columns of the result.
-                    sums[i][v] = unsafe { s.load_partial(to[i].add(v * S::LANES), lanes) };
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// Writes `width` columns from every `to` on.
-///
-/// # Safety
-/// `width` numbers are valid at every `to`.
-#[inline(always)]
-unsafe fn end<S: Simd, const M: usize, const V: usize>(s: S, to: &[*mut f32; M], width: usize, sums: Sums<S::V, M, V>) {
-    for i in 0..M {
-        for v in 0..V {
-            // SAFETY: `width` columns of the result.
-            unsafe {
-                let at = to[i].add(v * S::LANES);
-                if width >= (v + 1) * S::LANES {
-                    s.store(at, sums[i][v]);
-                } else {
-                    s.store_partial(at, sums[i][v], width - v * S::LANES);
-                }
-            }
-        }
-    }
-}
 
 /// Calls `run::<M>` for the number of rows at hand.
 macro_rules! by_rows {

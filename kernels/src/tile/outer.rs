@@ -1,6 +1,7 @@
 //! Sums of outer products of rows of unit stride: weight gradients, products with a transposed left side.
 
-use super::{Start, Tile, begin, by_rows, end, rows};
+use super::sums::{CHAIN, Room, Totals, begin, next_chain};
+use super::{Start, Tile, by_rows, rows};
 use crate::cpu::{Kernel, Simd};
 
 /// `c[i, j] = start + sum over r, q of a[r, q, i] b[r, q, j]` for `i < height`, `j < width`, over a grid of `rows` by
@@ -27,7 +28,7 @@ impl Outer {
     /// `tile` is from [`Tile::of`]. `height` numbers of `a` and `width` of `b` are valid at every place of the grid,
     /// `width` numbers at the bias and at every row of `c`, which nobody else writes.
     pub(crate) unsafe fn run(&self, tile: Tile) {
-        let mut left = 0;
+        let (mut left, mut room) = (0, Room::new());
         while left < self.width {
             // Two whole vectors, one, or a part of one.
             let width = match self.width - left {
@@ -53,11 +54,11 @@ impl Outer {
                     ..*self
                 };
                 if width > tile.lanes {
-                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 2, true>(part)));
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 2, true>(part, &mut room)));
                 } else if width == tile.lanes {
-                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, true>(part)));
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, true>(part, &mut room)));
                 } else {
-                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, false>(part)));
+                    by_rows!(rows, M => tile.isa.run(OuterTile::<M, 1, false>(part, &mut room)));
                 }
                 top += rows;
             }
@@ -68,9 +69,9 @@ impl Outer {
 
 /// One tile, `M` high and `V` vectors wide, the last of them `WHOLE` or not. Private to `run`, whose caller vouches for
 /// it.
-struct OuterTile<const M: usize, const V: usize, const WHOLE: bool>(Outer);
+struct OuterTile<'a, const M: usize, const V: usize, const WHOLE: bool>(Outer, &'a mut Room);
 
-impl<const M: usize, const V: usize, const WHOLE: bool> Kernel for OuterTile<M, V, WHOLE> {
+impl<const M: usize, const V: usize, const WHOLE: bool> Kernel for OuterTile<'_, M, V, WHOLE> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -80,27 +81,40 @@ impl<const M: usize, const V: usize, const WHOLE: bool> Kernel for OuterTile<M, 
         let Outer { a, a_step, b, b_step, columns, c, c_row, width, start, .. } = self.0;
         let mut to = [c; M];
         (0..M).for_each(|i| to[i] = c.wrapping_add(i * c_row));
+        let mut totals = Totals::<M>::new(self.1, V * S::LANES);
         let last = width - (V - 1) * S::LANES;
         // SAFETY: `M` numbers of `a`, `width` of `b` and of `c` are valid wherever the loops go (`Outer::run`).
         unsafe {
-            let mut sums = begin::<S, M, V>(s, &to, start, width);
+            let mut sums = begin::<S, M, V>(s, start, width);
+            let mut rest = self.0.rows * columns;
+            let mut chain = next_chain(rest);
             for r in 0..self.0.rows {
                 let (mut left, mut right) = (a.wrapping_add(r * a_step[0]), b.wrapping_add(r * b_step[0]));
-                for _ in 0..columns {
-                    let mut row = [s.zero(); V];
-                    for v in 0..V {
-                        let at = right.add(v * S::LANES);
-                        row[v] = if WHOLE || v + 1 < V { s.load(at) } else { s.load_partial(at, last) };
+                let mut columns = columns;
+                while columns > 0 {
+                    if chain == 0 {
+                        totals.put_down(s, &mut sums);
+                        rest -= CHAIN;
+                        chain = next_chain(rest);
                     }
-                    for i in 0..M {
-                        let x = s.splat(*left.add(i));
-                        (0..V).for_each(|v| sums[i][v] = s.fma(x, row[v], sums[i][v]));
+                    let count = chain.min(columns);
+                    for _ in 0..count {
+                        let mut row = [s.zero(); V];
+                        for v in 0..V {
+                            let at = right.add(v * S::LANES);
+                            row[v] = if WHOLE || v + 1 < V { s.load(at) } else { s.load_partial(at, last) };
+                        }
+                        for i in 0..M {
+                            let x = s.splat(*left.add(i));
+                            (0..V).for_each(|v| sums[i][v] = s.fma(x, row[v], sums[i][v]));
+                        }
+                        left = left.wrapping_add(a_step[1]);
+                        right = right.wrapping_add(b_step[1]);
                     }
-                    left = left.wrapping_add(a_step[1]);
-                    right = right.wrapping_add(b_step[1]);
+                    (columns, chain) = (columns - count, chain - count);
                 }
             }
-            end::<S, M, V>(s, &to, width, sums);
+            totals.finish(s, sums, start, &to, width);
         }
     }
 }

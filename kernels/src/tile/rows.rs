@@ -1,7 +1,9 @@
 //! Rows by pointer times a packed panel: matrix products, convolutions, input gradients.
 
-use super::{Start, Tile, begin, by_rows, end, rows};
+use super::sums::{CHAIN, Room, Totals, begin, next_chain};
+use super::{Start, Tile, by_rows, rows};
 use crate::cpu::{Kernel, Simd};
+use std::ops::Range;
 
 /// What a sum runs over: element `r row_step + q column_step + k` of its left row, for `r < rows`, `q < columns`,
 /// `k < depth`, in this order; against the rows of the panel, one after the other.
@@ -51,7 +53,7 @@ impl Rows {
     /// the window's rows, each as many whole vectors as `width` takes; `width` columns are valid at the bias, and from
     /// each of these places of `c` on, where nobody else writes.
     pub(crate) unsafe fn run(&self, tile: Tile, from: usize, to: usize) {
-        let mut at = from;
+        let (mut at, mut room) = (from, Room::new());
         while at < to {
             let left = to - at;
             // At the end two halves rather than a whole tile and a sliver.
@@ -63,32 +65,30 @@ impl Rows {
             };
             // SAFETY: the caller's word; `rows * tiles <= left`.
             if self.width > tile.lanes {
-                by_rows!(rows, M => tile.isa.run(RowTiles::<M, 2> { rows: *self, first: at, tiles }));
+                by_rows!(rows, M => tile.isa.run(RowTiles::<M, 2>(*self, at..at + rows * tiles, &mut room)));
             } else {
-                by_rows!(rows, M => tile.isa.run(RowTiles::<M, 1> { rows: *self, first: at, tiles }));
+                by_rows!(rows, M => tile.isa.run(RowTiles::<M, 1>(*self, at..at + rows * tiles, &mut room)));
             }
             at += rows * tiles;
         }
     }
 }
 
-/// Private to `run`, whose caller vouches for it.
-struct RowTiles<const M: usize, const V: usize> {
-    rows: Rows,
-    first: usize,
-    tiles: usize,
-}
+/// Whole tiles, `M` places each. Private to `run`, whose caller vouches for it.
+struct RowTiles<'a, const M: usize, const V: usize>(Rows, Range<usize>, &'a mut Room);
 
-impl<const M: usize, const V: usize> Kernel for RowTiles<M, V> {
+impl<const M: usize, const V: usize> Kernel for RowTiles<'_, M, V> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         if M > rows(S::REGISTERS) {
             return; // never asked for; without this line it would be compiled
         }
-        let Rows { a, b, c, grid, window, start, width } = self.rows;
-        let (mut row, mut column) = (self.first / grid.columns, self.first % grid.columns);
-        for _ in 0..self.tiles {
+        let RowTiles(Rows { a, b, c, grid, window, start, width }, places, room) = self;
+        let mut totals = Totals::<M>::new(room, V * S::LANES);
+        let products = window.rows * window.columns * window.depth;
+        let (mut row, mut column) = (places.start / grid.columns, places.start % grid.columns);
+        for _ in 0..places.len() / M {
             let (mut from, mut to) = ([a; M], [c; M]);
             for i in 0..M {
                 from[i] = a.wrapping_add(row * grid.a[0] + column * grid.a[1]);
@@ -100,23 +100,33 @@ impl<const M: usize, const V: usize> Kernel for RowTiles<M, V> {
             }
             // SAFETY: places of the grid, inside `a` and `c` with their windows and columns (`Rows::run`).
             unsafe {
-                let mut sums = begin::<S, M, V>(s, &to, start, width);
-                let mut panel = b;
+                let mut sums = begin::<S, M, V>(s, start, width);
+                let (mut panel, mut rest, mut chain) = (b, products, next_chain(products));
                 for r in 0..window.rows {
                     for q in 0..window.columns {
-                        let at = r * window.row_step + q * window.column_step;
-                        for k in at..at + window.depth {
-                            let mut right = [s.zero(); V];
-                            (0..V).for_each(|v| right[v] = s.load(panel.add(v * S::LANES)));
-                            for i in 0..M {
-                                let left = s.splat(*from[i].add(k));
-                                (0..V).for_each(|v| sums[i][v] = s.fma(left, right[v], sums[i][v]));
+                        let mut k = r * window.row_step + q * window.column_step;
+                        let stop = k + window.depth;
+                        while k < stop {
+                            if chain == 0 {
+                                totals.put_down(s, &mut sums);
+                                rest -= CHAIN;
+                                chain = next_chain(rest);
                             }
-                            panel = panel.add(V * S::LANES);
+                            let count = chain.min(stop - k);
+                            for k in k..k + count {
+                                let mut right = [s.zero(); V];
+                                (0..V).for_each(|v| right[v] = s.load(panel.add(v * S::LANES)));
+                                for i in 0..M {
+                                    let left = s.splat(*from[i].add(k));
+                                    (0..V).for_each(|v| sums[i][v] = s.fma(left, right[v], sums[i][v]));
+                                }
+                                panel = panel.add(V * S::LANES);
+                            }
+                            (k, chain) = (k + count, chain - count);
                         }
                     }
                 }
-                end::<S, M, V>(s, &to, width, sums);
+                totals.finish(s, sums, start, &to, width);
             }
         }
     }
