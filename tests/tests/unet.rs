@@ -50,9 +50,23 @@ impl Recorded {
         Error { max, rms, reference_max, reference_rms }
     }
 
-    fn run(&self, dtype: DType) -> Computed {
+    /// The recorded input; for a `draw` from 1 on, moved by up to half a place of f32.
+    fn sample(&self, draw: u64) -> Tensor {
+        let sample = self.tensor("sample");
+        let mut random = draw.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut moved = |x: f64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (x * (1.0 + f64::from(f32::EPSILON) * ((random >> 11) as f64 / (1u64 << 53) as f64 - 0.5))) as f32
+        };
+        let numbers: Vec<f32> = sample.to_f64().unwrap().into_iter().map(&mut moved).collect();
+        if draw == 0 { sample } else { Tensor::from_slice(&self.device, sample.shape(), &numbers).unwrap() }
+    }
+
+    fn run(&self, dtype: DType, draw: u64) -> Computed {
         let model: UNet2D = nn::checkpoint::load_as(&fixture(self.name), &self.device, dtype).unwrap();
-        let sample = Var::leaf(self.tensor("sample").cast(dtype).unwrap());
+        let sample = Var::leaf(self.sample(draw).cast(dtype).unwrap());
         let out = model.forward(&sample, &self.tensor("timestep")).unwrap();
         let mut params = model.named_parameters();
         params.sort_by(|a, b| a.0.cmp(&b.0));
@@ -98,8 +112,11 @@ fn is_noise(name: &str) -> bool {
     name.ends_with("to_k.bias")
 }
 
-/// What is allowed beyond those bounds: the sums of f32 convolutions are single chains as yet.
-const SLACK: f64 = 2.0;
+/// Inputs of [`check_typical`], each less than one place of f32 from the recorded one.
+const DRAWS: u64 = 25;
+/// What [`check_typical`] allows; it comes to 1.2 or 1.3 on every path. 1.0 no sum can promise: with all convolutions and
+/// norms computed in f64, and only rounded, a quarter of the draws are beyond it.
+const TYPICAL: f64 = 1.5;
 
 /// In f64 nothing but the rounding of the record is left.
 fn check_f64(recorded: &Recorded, computed: &Computed) {
@@ -119,10 +136,13 @@ fn check_f64(recorded: &Recorded, computed: &Computed) {
     }
 }
 
-fn check_f32(recorded: &Recorded, computed: &Computed) {
-    let mut broken = Vec::new();
+/// The errors of a run in units of their bounds, the worst of all, and what is beyond its bound.
+fn errors_f32(recorded: &Recorded, computed: &Computed) -> (f64, Vec<String>) {
+    let (mut worst, mut broken) = (0.0f64, Vec::new());
     let mut at_most = |what: &str, name: &str, got: f64, bound: f64| {
-        if got.is_nan() || got > SLACK * bound {
+        let ratio = if got.is_nan() { f64::INFINITY } else { got / bound };
+        worst = worst.max(ratio);
+        if ratio > 1.0 {
             broken.push(format!("{name}: {what} {got:.2e}, allowed {bound:.2e}"));
         }
     };
@@ -159,13 +179,26 @@ fn check_f32(recorded: &Recorded, computed: &Computed) {
     let ratio = (pooled[0] / pooled[1]).sqrt();
     println!("{}: gradients {ratio:.2} x PyTorch's rms error", recorded.name);
     at_most("pooled", "gradients", ratio, 1.5);
-    assert!(broken.is_empty(), "{} {broken:#?}", recorded.name);
+    (worst, broken)
 }
 
 fn check(name: &'static str) {
     let recorded = Recorded::read(name);
-    check_f64(&recorded, &recorded.run(DType::F64));
-    check_f32(&recorded, &recorded.run(DType::F32));
+    check_f64(&recorded, &recorded.run(DType::F64, 0));
+    let (_, broken) = errors_f32(&recorded, &recorded.run(DType::F32, 0));
+    assert!(broken.is_empty(), "{name} {broken:#?}");
+}
+
+/// For a model whose norms see so few elements (2 x 1 pixels of 3 channels) that they amplify single roundings: there one
+/// run's error is a matter of luck, so what is bounded is the median over several.
+fn check_typical(name: &'static str) {
+    let recorded = Recorded::read(name);
+    check_f64(&recorded, &recorded.run(DType::F64, 0));
+    let mut worst: Vec<f64> = (0..DRAWS).map(|draw| errors_f32(&recorded, &recorded.run(DType::F32, draw)).0).collect();
+    worst.sort_by(f64::total_cmp);
+    let median = worst[worst.len() / 2];
+    println!("{name}: {median:.2} of the bounds, from {:.2} to {:.2}", worst[0], worst[worst.len() - 1]);
+    assert!(median <= TYPICAL, "{name}: typically {median:.2} of the bounds, allowed {TYPICAL}");
 }
 
 #[test]
@@ -180,7 +213,7 @@ fn odd_channels_and_several_heads() {
 
 #[test]
 fn every_other_option_at_once() {
-    check("unet-variant");
+    check_typical("unet-variant");
 }
 
 #[test]
