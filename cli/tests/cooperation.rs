@@ -239,6 +239,8 @@ fn samples_and_evaluations() {
     for name in ["frechet", "frechet_floor", "frechet_ratio", "chi_square_p", "confident_ratio", "diversity"] {
         assert!(told["metrics"].get(name).is_some(), "{name} in {line}");
     }
+    let line = home.succeed(&["evaluate", "mnist-judge", "--models", "models", "--data", ".", "--out", "j"]);
+    assert!(line.contains("accuracy") && line.contains("temperature"), "{line}");
     let many = home.fail(2, &["evaluate", "mnist-score", "--models", "models", "--data", ".", "--samples", "41"]);
     assert!(many.contains("--samples 41: give 2 to 40"), "{many}");
     let classifier = home.fail(2, &["sample", "mnist-judge", "--models", "models"]);

@@ -38,7 +38,7 @@ pub struct Sample {
     pub output: Output,
 }
 
-/// `consort evaluate`: how far one model's samples are from the data.
+/// `consort evaluate`: how far one model's samples are from the data, or how good a classifier is.
 #[derive(Args, Clone, Debug)]
 pub struct Evaluate {
     /// A shipped model by name, or a checkpoint's folder

@@ -41,7 +41,7 @@ pub enum Command {
     Compose(Compose),
     /// Get a data set
     Data(Data),
-    /// How far a model's samples are from the data
+    /// How good a model is: a denoiser's samples beside the data, a classifier on the test set
     Evaluate(Evaluate),
     /// Run a network once, on tensors from a file
     Forward(Forward),

@@ -1,70 +1,105 @@
-//! `consort evaluate`: how far a denoiser's samples are from the data, in the eyes of a judge.
+//! `consort evaluate`: how far a denoiser's samples are from the data, in the eyes of a judge; how good a classifier is.
 
 use super::sample::{Wanted, model_name, name};
 use crate::args::Evaluate;
-use crate::classifier::{Classifier, Seen, unchanged};
+use crate::classifier::{self, Classifier, Exam, Seen, unchanged};
+use crate::cmad::SIDE;
 use crate::plot::Plot;
 use crate::report::{Panel, Report, sheet};
 use crate::summary::significant;
-use crate::{Error, Record, RunFolder, Summary, cmad, denoiser, models};
+use crate::{Error, Record, RunFolder, Summary, denoiser, models};
 use data::{Mnist, Split, fetch};
+use methods::Noise;
 use methods::metrics::{self, ChiSquare, Moments};
-use nn::State;
+use nn::{Module, State};
 use serde::Serialize;
 use std::path::Path;
+use tensor::Device;
 
 /// What the command line asks for.
 #[derive(Serialize)]
 struct Asked<'a> {
     model: &'a str,
+    data: &'a Path,
+    #[serde(flatten)]
+    drawn: Option<Drawn<'a>>,
+}
+
+/// How samples of a denoiser are drawn.
+#[derive(Serialize)]
+struct Drawn<'a> {
     judge: &'a str,
     sampler: String,
     samples: usize,
     steps: usize,
     batch: usize,
-    data: &'a Path,
 }
 
 pub(super) fn run(arguments: &Evaluate) -> anyhow::Result<Summary> {
     let device = arguments.machine.device()?;
-    let Evaluate { ref model, ref judge, sampler: rule, samples, steps, batch, .. } = *arguments;
-    let places = arguments.models.dir.as_deref();
-    let pretrained = denoiser::load(&models::find(model, places)?, &device)?;
-    let classifier = Classifier::load(&models::find(judge, places)?, &device)?;
-    let digits = [1, cmad::SIDE, cmad::SIDE];
-    denoiser::expect_shape(Path::new(model), pretrained.shape, digits)?;
+    let folder = models::find(&arguments.model, arguments.models.dir.as_deref())?;
     let data = arguments.data.clone().unwrap_or_else(fetch::default_dir);
-    let mnist = Mnist::load(&data)?;
+    if classifier::is_in(&folder) {
+        let classifier = Classifier::load(&folder, &device)?;
+        return examine(arguments, &classifier, &Mnist::load(&data)?, &data, &device);
+    }
+    denoiser(arguments, &folder, &data, &device)
+}
+
+/// A classifier, on the test set.
+fn examine(
+    arguments: &Evaluate,
+    classifier: &Classifier,
+    mnist: &Mnist,
+    data: &Path,
+    device: &Device,
+) -> anyhow::Result<Summary> {
+    let (model, seed) = (&arguments.model, arguments.machine.seed);
+    let asked = Asked { model, data, drawn: None };
+    let record = Record::new("evaluate", model_name(model), device, seed).with_arguments(&asked)?;
+    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
+    let exam = Exam { classifier, mnist, device, noise: Noise::new(seed) };
+    let examined = exam.take(classifier.temperature)?;
+    let report =
+        Report::new(&format!("Evaluation of {}", model_name(model)), "A classifier of digits on the test set.");
+    folder.write("report.html", examined.report(report).repeat(&record)?.html().as_bytes())?;
+    Ok(examined.metrics(Summary::of(&record, device, folder.dir()).metric("parameters", classifier.network.count())))
+}
+
+/// A denoiser, by what it draws.
+fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) -> anyhow::Result<Summary> {
+    let Evaluate { ref model, ref judge, sampler: rule, samples, steps, batch, .. } = *arguments;
+    let pretrained = denoiser::load(found, device)?;
+    let judge_folder = models::find(judge, arguments.models.dir.as_deref())?;
+    let classifier = Classifier::load(&judge_folder, device)?;
+    denoiser::expect_shape(found, pretrained.shape, [1, SIDE, SIDE])?;
+    let mnist = Mnist::load(data)?;
     if samples < 2 || samples > mnist.train.len() {
         let most = mnist.train.len();
         return Err(Error::usage(format!("--samples {samples}: give 2 to {most}, as many as there are images")).into());
     }
-    let asked = Asked { model, judge, sampler: name(rule), samples, steps, batch, data: &data };
+    let drawn = Drawn { judge, sampler: name(rule), samples, steps, batch };
+    let lead = format!("{samples} samples by {} in {steps} steps, beside the test set.", drawn.sampler);
     let seed = arguments.machine.seed;
-    let record = Record::new("evaluate", model_name(model), &device, seed).with_arguments(&asked)?;
+    let asked = Asked { model, data, drawn: Some(drawn) };
+    let record = Record::new("evaluate", model_name(model), device, seed).with_arguments(&asked)?;
     let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let wanted = Wanted { rule, steps, samples, batch, seed };
-    let (drawn, evaluations) = wanted.draw(&pretrained, &device, arguments.output.quiet)?;
+    let (drawn, evaluations) = wanted.draw(&pretrained, device, arguments.output.quiet)?;
     let mut state = State::default();
     state.tensors.insert("samples".into(), drawn.clone());
     state.save(&folder.file("samples.safetensors"))?;
-    let picture = sheet(&drawn.to_vec::<f32>()?, [samples, 1, cmad::SIDE, cmad::SIDE], 0)?;
+    let picture = sheet(&drawn.to_vec::<f32>()?, [samples, 1, SIDE, SIDE], 0)?;
     folder.write("samples.png", &picture.encode()?)?;
-    let look = |split: &Split, count: usize| classifier.see_split(&device, split, 0..count, unchanged);
-    let verdict = Verdict::of(
-        &classifier,
-        &classifier.see(&drawn)?,
-        &look(&mnist.train, samples)?,
-        &look(&mnist.test, mnist.test.len())?,
-        &mnist,
-    )?;
+    let look = |split: &Split, count: usize| classifier.see_split(device, split, 0..count, unchanged);
+    let (seen, train) = (classifier.see(&drawn)?, look(&mnist.train, samples)?);
+    let verdict = Verdict::of(&classifier, &seen, &train, &look(&mnist.test, mnist.test.len())?, &mnist)?;
     let few = drawn.narrow(0, 0, samples.min(100))?.to_vec::<f32>()?;
-    let few = sheet(&few, [samples.min(100), 1, cmad::SIDE, cmad::SIDE], 0)?;
-    let lead = format!("{samples} samples by {} in {steps} steps, beside the test set.", asked.sampler);
+    let few = sheet(&few, [samples.min(100), 1, SIDE, SIDE], 0)?;
     let report = Report::new(&format!("Evaluation of {}", model_name(model)), &lead);
     let report = verdict.report(report).figure(&[Panel::new(&few, 2, "")?], "The first samples.").repeat(&record)?;
     folder.write("report.html", report.html().as_bytes())?;
-    let summary = Summary::of(&record, &device, folder.dir());
+    let summary = Summary::of(&record, device, folder.dir());
     Ok(verdict.metrics(summary.metric("samples", samples).metric("evaluations", evaluations)))
 }
 

@@ -1,9 +1,9 @@
 //! `consort forward`: one pass of a network, to compare it with another program's.
 
 use crate::args::Forward;
-use crate::{Error, Result, Summary, models};
+use crate::{Error, Result, Summary, classifier, models};
 use autograd::Var;
-use nn::{Architecture, Cnn, SavedState, State, checkpoint};
+use nn::{Cnn, SavedState, State};
 use serde_json::Value;
 use std::path::Path;
 use tensor::{DType, Tensor};
@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Forward) -> anyhow::Result<Summary> {
         anyhow::Ok(input.tensor(name, &device)?.cast(DType::F32)?)
     };
     let sample = Var::constant(read("sample", "what the network takes, [n, ...]")?);
-    let out = if is_classifier(&folder) {
+    let out = if classifier::is_in(&folder) {
         nn::load::<Cnn>(&folder, &device)?.logits(&sample)?
     } else {
         let network = nn::load_network(&folder, &device)?.network;
@@ -34,12 +34,6 @@ fn require(input: &SavedState, path: &Path, name: &str, what: &str) -> Result<()
         return Ok(());
     }
     Err(Error::usage(format!("{} has no tensor `{name}`: add {what}", path.display())))
-}
-
-/// Whether the folder's model is of the kind that is told no time. What cannot be read is told by who loads it.
-fn is_classifier(folder: &Path) -> bool {
-    let text = std::fs::read(folder.join(checkpoint::CONFIG)).unwrap_or_default();
-    serde_json::from_slice::<Value>(&text).is_ok_and(|config| config["architecture"] == Cnn::NAME)
 }
 
 fn write(path: &Path, out: Tensor) -> nn::Result<()> {

@@ -1,5 +1,9 @@
 //! Classifiers of digits from a folder: logits, features, and confidence that means what it says.
 
+mod exam;
+
+pub use exam::{Exam, Examined};
+
 use crate::Error;
 use crate::training::images;
 use autograd::Var;
@@ -163,6 +167,12 @@ fn read_moments(path: &Path, device: &Device) -> anyhow::Result<Vec<Moments>> {
 fn misshaped(path: &Path) -> Error {
     let what = "does not hold `mean` [n, d] and `covariance` [n, d, d]: train the judge again";
     Error::usage(format!("{} {what}", path.display()))
+}
+
+/// Whether the folder's model is a classifier. What cannot be read is told by who loads it.
+pub fn is_in(folder: &Path) -> bool {
+    let text = std::fs::read(folder.join(nn::checkpoint::CONFIG)).unwrap_or_default();
+    serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|config| config["architecture"] == Cnn::NAME)
 }
 
 fn uncalibrated(folder: &Path, error: &serde_json::Error) -> Error {
