@@ -206,3 +206,79 @@ fn write_numbers(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Failure> {
 fn to_bytes<T: Element>(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Failure> {
     Ok(out.write_all(bytemuck::cast_slice(&tensor.to_vec::<T>()?))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A file of one tensor, as bytes.
+    fn sound(shape: &[usize], numbers: &[f32]) -> Vec<u8> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), &bytes).unwrap();
+        safetensors::serialize([("x", view)], None).unwrap()
+    }
+
+    /// What is read, or the sentence that refuses it; nothing else may happen.
+    fn read(bytes: Vec<u8>) -> Result<Vec<f32>, String> {
+        let file = TensorFile::parse(Path::new("a"), bytes)?;
+        let device = Device::cpu(1);
+        let mut all = Vec::new();
+        for name in file.entries.keys() {
+            let tensor = file.tensor(name, &device).map_err(|error| error.to_string())?;
+            all.extend(tensor.to_vec::<f32>().map_err(|error| error.to_string())?);
+        }
+        Ok(all)
+    }
+
+    fn tensors() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
+        prop::collection::vec(0usize..5, 0..4).prop_flat_map(|shape| {
+            let count = shape.iter().product::<usize>();
+            (Just(shape), prop::collection::vec(any::<f32>(), count))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_another_writer_wrote_comes_back((shape, numbers) in tensors()) {
+            let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&read(sound(&shape, &numbers)).unwrap()), bits(&numbers));
+        }
+
+        #[test]
+        fn a_file_cut_short_or_gone_on_with_is_refused((shape, numbers) in tensors(), cut in any::<prop::sample::Index>(), more in 1usize..9) {
+            let bytes = sound(&shape, &numbers);
+            prop_assert!(read(bytes[..cut.index(bytes.len())].to_vec()).is_err());
+            prop_assert!(read([bytes, vec![0; more]].concat()).is_err());
+        }
+
+        #[test]
+        fn a_header_that_lies_of_its_length_is_refused((shape, numbers) in tensors(), length in any::<u64>()) {
+            let mut bytes = sound(&shape, &numbers);
+            prop_assume!(bytes[..8] != length.to_le_bytes());
+            bytes[..8].copy_from_slice(&length.to_le_bytes());
+            prop_assert!(read(bytes).is_err());
+        }
+
+        #[test]
+        fn a_header_that_lies_of_a_shape_is_refused((shape, numbers) in tensors(), axis in any::<prop::sample::Index>(), size in any::<usize>()) {
+            prop_assume!(!shape.is_empty());
+            let axis = axis.index(shape.len());
+            let mut claimed = shape.clone();
+            claimed[axis] = size;
+            let product = claimed.iter().map(|&size| size as u128).try_fold(1u128, u128::checked_mul);
+            prop_assume!(product != Some(numbers.len() as u128));
+            let header = format!("{{\"x\":{{\"dtype\":\"F32\",\"shape\":{claimed:?},\"data_offsets\":[0,{}]}}}}", 4 * numbers.len());
+            let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            prop_assert!(read([&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()).is_err());
+        }
+
+        #[test]
+        fn any_damage_is_numbers_or_a_sentence((shape, numbers) in tensors(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = sound(&shape, &numbers);
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            drop(read(bytes));
+        }
+    }
+}
