@@ -167,3 +167,30 @@ fn a_classifier_learns_four_images_by_heart() {
     }
     assert!(losses[0] > 1.0 && losses[59] < 0.05, "{losses:?}");
 }
+
+/// Counted by hand from the shapes of its convolutions and products, U-Net A does .380 GFLOP an image.
+#[test]
+fn a_forward_pass_costs_what_its_shapes_say() {
+    let device = Device::cpu(2);
+    let blocks = |way: &str| ["", "", "Attn"].map(|attention| format!("{attention}{way}Block2D")).to_vec();
+    let config = UNet2DConfig {
+        in_channels: 1,
+        out_channels: 1,
+        block_out_channels: vec![32, 64, 64],
+        down_block_types: blocks("Down"),
+        up_block_types: blocks("Up").into_iter().rev().collect(),
+        norm_num_groups: 8,
+        attention_head_dim: Some(8),
+        layers_per_block: 1,
+        ..UNet2DConfig::default()
+    };
+    let network = UNet2D::new(config, &mut Init::seeded(&device, 1)).unwrap();
+    let flops = |n: usize| {
+        let before = device.work().flops;
+        network.forward(&Var::constant(noise(&device, &[n, 1, 28, 28])), &times(&device, n)).unwrap();
+        device.work().flops - before
+    };
+    let one = flops(1) as f64;
+    assert!((one / 0.380e9 - 1.0).abs() < 0.03, "{one}");
+    assert_eq!(flops(5), 5 * flops(1));
+}

@@ -1,10 +1,12 @@
-//! Where tensors live and ops run: a kernel device with its memory pool.
+//! Where tensors live and ops run: a kernel device with its memory pool, and an account of the work it was given.
 
+use crate::Cost;
 use crate::error::{Kind, Result};
 use crate::pool::Pool;
 use kernels::CpuContext;
 use kernels::cpu::Isa;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A device. Cloning shares it: one team of threads, one pool.
 #[derive(Clone)]
@@ -13,6 +15,8 @@ pub struct Device(Arc<Inner>);
 struct Inner {
     kernels: kernels::Device,
     pool: Pool,
+    flops: AtomicU64,
+    bytes: AtomicU64,
     name: &'static str,
 }
 
@@ -27,7 +31,8 @@ impl Device {
     pub fn cpu_with(threads: usize, isa: Isa, limit: usize) -> Device {
         let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
         let kernels = kernels::Device::Cpu(Arc::new(CpuContext::new(threads, isa)));
-        Device(Arc::new(Inner { kernels, pool: Pool::new(limit), name: "cpu" }))
+        let (flops, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Device(Arc::new(Inner { kernels, pool: Pool::new(limit), flops, bytes, name: "cpu" }))
     }
 
     /// `cpu`, or `auto` for the best there is. An error with the names there are for any other.
@@ -49,6 +54,18 @@ impl Device {
     /// Its memory.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
+    }
+
+    /// What all ops that ran on it cost, each by the count of its kernel: a function of shapes, not of threads. Draws of
+    /// random numbers count as writing them.
+    pub fn work(&self) -> Cost {
+        Cost { flops: self.0.flops.load(Relaxed), bytes: self.0.bytes.load(Relaxed) }
+    }
+
+    /// Adds a kernel's cost to the account.
+    pub(crate) fn count(&self, cost: Cost) {
+        self.0.flops.fetch_add(cost.flops, Relaxed);
+        self.0.bytes.fetch_add(cost.bytes, Relaxed);
     }
 
     /// `cpu`.

@@ -14,5 +14,5 @@ mod tensor;
 
 pub use device::Device;
 pub use error::{Error, Kind, Result};
-pub use kernels::{DType, Dims, Element, Layout};
+pub use kernels::{Cost, DType, Dims, Element, Layout};
 pub use tensor::Tensor;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Reading, Storage, Writing};
-use crate::{DType, Device, Dims, Element, Layout};
+use crate::{Cost, DType, Device, Dims, Element, Layout};
 use kernels::{View, ViewMut};
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ impl Tensor {
     /// `value` everywhere, in a dense `layout`.
     pub(crate) fn full_in(device: &Device, dtype: DType, layout: Layout, value: f64) -> Result<Tensor> {
         let tensor = Tensor::empty(device, dtype, layout)?;
-        tensor.fill_with(|out| kernels::copy::fill(device.kernels(), value, out))?;
+        let cost = kernels::copy::fill_cost(&layout, dtype);
+        tensor.fill_with(cost, |out| kernels::copy::fill(device.kernels(), value, out))?;
         Ok(tensor)
     }
 
@@ -140,9 +141,11 @@ impl Tensor {
         Ok(Target { guard: self.storage.write(op)?, layout: self.layout, dtype: self.dtype })
     }
 
-    /// Runs a kernel that writes all of it.
-    pub(crate) fn fill_with(&self, kernel: impl FnOnce(ViewMut) -> kernels::Result) -> Result<()> {
-        Ok(kernel(self.write("fill")?.view()?)?)
+    /// Runs a kernel that writes all of it, at a cost that goes to the device's account.
+    pub(crate) fn fill_with(&self, cost: Cost, kernel: impl FnOnce(ViewMut) -> kernels::Result) -> Result<()> {
+        kernel(self.write("fill")?.view()?)?;
+        self.device().count(cost);
+        Ok(())
     }
 }
 

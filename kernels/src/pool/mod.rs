@@ -68,6 +68,6 @@ pub fn average_adjoint(device: &Device, pool: &Pool, g: View, dx: ViewMut) -> Re
 
 /// What [`average`] from layout `x` to `y` costs, or its adjoint from `y` to `x`.
 pub fn average_cost(pool: &Pool, x: &Layout, y: &Layout, dtype: DType) -> Cost {
-    let flops = y.count() * pool.kernel[0] * pool.kernel[1];
+    let flops = pool.kernel.iter().fold(y.count(), |flops, &size| flops.saturating_mul(size));
     Cost { flops: flops as u64, bytes: ((x.count() + y.count()) * dtype.size()) as u64 }
 }

@@ -31,6 +31,7 @@ impl Tensor {
             let (mut to, mut to_lse) = (out.write("attention")?, lse.write("attention")?);
             attention::forward(d, p, q.view()?, k.view()?, v.view()?, to.view()?, to_lse.view()?, space.bytes())?;
         }
+        device.count(attention::forward_cost(q.layout(), k.layout(), v.layout()));
         Ok((out, lse))
     }
 
@@ -70,6 +71,7 @@ impl Tensor {
                 space.bytes(),
             )?;
         }
+        device.count(attention::backward_cost(q.layout(), k.layout(), v.layout()));
         Ok([dq, dk, dv])
     }
 }

@@ -23,7 +23,8 @@ impl Tensor {
         let held = wide.iter().map(|x| x.read("combine")).collect::<Result<Vec<_>>>()?;
         let views =
             held.iter().zip(terms).map(|(x, term)| Ok((term.0, x.view()?))).collect::<Result<Vec<(f64, View)>>>()?;
-        out.fill_with(|y| kernels::combine::forward(device.kernels(), &views, y))?;
+        let cost = kernels::combine::forward_cost(terms.len(), out.layout(), dtype);
+        out.fill_with(cost, |y| kernels::combine::forward(device.kernels(), &views, y))?;
         Ok(out)
     }
 
@@ -48,13 +49,14 @@ impl Tensor {
     /// `self += c x` in place, equal shapes. The storage's version moves.
     #[track_caller]
     pub fn accumulate(&mut self, c: f64, x: &Tensor) -> Result<()> {
-        let (device, _) = common("accumulate", &[self, x])?;
+        let (device, dtype) = common("accumulate", &[self, x])?;
         if x.shape() != self.shape() {
             return Err(Error::shape("accumulate", format!("{:?} into {:?}", x.shape(), self.shape())));
         }
         self.storage().bump();
         let from = x.read("accumulate")?;
         let from = from.view()?;
-        self.fill_with(|y| kernels::combine::accumulate(device.kernels(), c, from, y))
+        let cost = kernels::combine::accumulate_cost(self.layout(), dtype);
+        self.fill_with(cost, |y| kernels::combine::accumulate(device.kernels(), c, from, y))
     }
 }

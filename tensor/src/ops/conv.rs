@@ -20,7 +20,7 @@ impl Tensor {
         let shape = p.output_shape(self.shape(), weight.shape())?;
         let x = self.channels_last()?;
         let y = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
-        let d = device.kernels();
+        let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), weight.layout()));
         let space = scratch(&device, conv::forward_scratch(d, p, x.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let bias = bias.map(Tensor::contiguous).transpose()?;
@@ -32,11 +32,11 @@ impl Tensor {
             let packed = packed(weight, p, Role::Forward)?;
             let held = packed.read("conv2d")?;
             let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
-            y.fill_with(|y| conv::forward_packed(d, p, x, w, bias, y, space.bytes()))?;
+            y.fill_with(cost, |y| conv::forward_packed(d, p, x, w, bias, y, space.bytes()))?;
         } else {
             let w = weight.read("conv2d")?;
             let w = w.view()?;
-            y.fill_with(|y| conv::forward(d, p, x, w, bias, y, space.bytes()))?;
+            y.fill_with(cost, |y| conv::forward(d, p, x, w, bias, y, space.bytes()))?;
         }
         Ok(y)
     }
@@ -48,7 +48,7 @@ impl Tensor {
         let shape = crate::tensor::dims("conv2d", x)?;
         let dx = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
         let g = self.channels_last()?;
-        let d = device.kernels();
+        let (d, cost) = (device.kernels(), conv::cost(p, dx.layout(), weight.layout()));
         let space = scratch(&device, conv::input_gradient_scratch(d, p, dx.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let g = g.read("conv2d")?;
@@ -57,11 +57,11 @@ impl Tensor {
             let packed = packed(weight, p, Role::InputGradient)?;
             let held = packed.read("conv2d")?;
             let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
-            dx.fill_with(|dx| conv::input_gradient_packed(d, p, g, w, dx, space.bytes()))?;
+            dx.fill_with(cost, |dx| conv::input_gradient_packed(d, p, g, w, dx, space.bytes()))?;
         } else {
             let w = weight.read("conv2d")?;
             let w = w.view()?;
-            dx.fill_with(|dx| conv::input_gradient(d, p, g, w, dx, space.bytes()))?;
+            dx.fill_with(cost, |dx| conv::input_gradient(d, p, g, w, dx, space.bytes()))?;
         }
         Ok(dx)
     }
@@ -72,12 +72,12 @@ impl Tensor {
         let (device, dtype) = common("conv2d", &[self, cotangent])?;
         let dw = Tensor::empty(&device, dtype, Layout::contiguous(crate::tensor::dims("conv2d", w)?))?;
         let (x, g) = (self.channels_last()?, cotangent.channels_last()?);
-        let d = device.kernels();
+        let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), dw.layout()));
         let space = scratch(&device, conv::weight_gradient_scratch(d, p, x.layout(), dw.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let (x, g) = (x.read("conv2d")?, g.read("conv2d")?);
         let (x, g) = (x.view()?, g.view()?);
-        dw.fill_with(|dw| conv::weight_gradient(d, p, x, g, dw, space.bytes()))?;
+        dw.fill_with(cost, |dw| conv::weight_gradient(d, p, x, g, dw, space.bytes()))?;
         Ok(dw)
     }
 }

@@ -36,7 +36,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), layout)?;
         let from = self.read("copy")?;
         let from = from.view()?;
-        out.fill_with(|y| kernels::copy::copy(self.device().kernels(), from, y))?;
+        let cost = kernels::copy::copy_cost(out.layout(), self.dtype(), self.dtype());
+        out.fill_with(cost, |y| kernels::copy::copy(self.device().kernels(), from, y))?;
         Ok(out)
     }
 
@@ -49,7 +50,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), dtype, super::result_layout(self.dims(), &[self]))?;
         let from = self.read("cast")?;
         let from = from.view()?;
-        out.fill_with(|y| kernels::copy::cast(self.device().kernels(), from, y))?;
+        let cost = kernels::copy::copy_cost(out.layout(), self.dtype(), dtype);
+        out.fill_with(cost, |y| kernels::copy::cast(self.device().kernels(), from, y))?;
         Ok(out)
     }
 
@@ -115,6 +117,7 @@ impl Tensor {
         layout.offset += start.iter().zip(layout.strides.iter()).map(|(at, stride)| at * stride).sum::<usize>();
         let from = part.read("place")?;
         let from = from.view()?;
-        self.with_layout(layout).fill_with(|y| kernels::copy::copy(self.device().kernels(), from, y))
+        let cost = kernels::copy::copy_cost(&layout, part.dtype(), self.dtype());
+        self.with_layout(layout).fill_with(cost, |y| kernels::copy::copy(self.device().kernels(), from, y))
     }
 }

@@ -14,7 +14,8 @@ impl Tensor {
         let flat = out.reshape(&[out.count()])?;
         let (x, labels) = (x.read("cross_entropy")?, labels.read("cross_entropy")?);
         let (x, labels) = (x.view()?, labels.view()?);
-        flat.fill_with(|loss| kernels::cross_entropy::forward(self.device().kernels(), x, labels, loss))?;
+        let cost = kernels::cross_entropy::forward_cost(self.layout());
+        flat.fill_with(cost, |loss| kernels::cross_entropy::forward(self.device().kernels(), x, labels, loss))?;
         Ok(out)
     }
 
@@ -29,7 +30,8 @@ impl Tensor {
         let flat = out.rows()?;
         let (x, labels, g) = (x.read("cross_entropy")?, labels.read("cross_entropy")?, g.read("cross_entropy")?);
         let (x, labels, g) = (x.view()?, labels.view()?, g.view()?);
-        flat.fill_with(|dx| kernels::cross_entropy::backward(self.device().kernels(), x, labels, g, dx))?;
+        let cost = kernels::cross_entropy::backward_cost(self.layout());
+        flat.fill_with(cost, |dx| kernels::cross_entropy::backward(self.device().kernels(), x, labels, g, dx))?;
         Ok(out)
     }
 

@@ -14,7 +14,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), result_layout(shape, &[self]))?;
         let (x, index) = (self.read("gather")?, index.read("gather")?);
         let (x, index) = (x.view()?, index.view()?);
-        out.fill_with(|y| kernels::gather::forward(self.device().kernels(), axis, x, index, y))?;
+        let cost = kernels::gather::forward_cost(out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::gather::forward(self.device().kernels(), axis, x, index, y))?;
         Ok(out)
     }
 
@@ -33,7 +34,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), result_layout(shape, &[self]))?;
         let (g, index) = (self.read("scatter_add")?, index.read("scatter_add")?);
         let (g, index) = (g.view()?, index.view()?);
-        out.fill_with(|dx| kernels::gather::scatter_add(self.device().kernels(), axis, g, index, dx))?;
+        let cost = kernels::gather::scatter_add_cost(self.layout(), out.layout(), self.dtype());
+        out.fill_with(cost, |dx| kernels::gather::scatter_add(self.device().kernels(), axis, g, index, dx))?;
         Ok(out)
     }
 

@@ -28,7 +28,8 @@ impl Tensor {
         let mut space = space.storage().write("matmul")?;
         let (a, b) = (self.read("matmul")?, other.read("matmul")?);
         let (a, b) = (a.view()?, b.view()?);
-        out.fill_with(|c| matmul::forward(device.kernels(), a, b, None, c, space.bytes()))?;
+        let cost = matmul::forward_cost(self.layout(), other.layout());
+        out.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, None, c, space.bytes()))?;
         Ok(out)
     }
 
@@ -60,18 +61,19 @@ impl Tensor {
         let bias = bias.map(|bias| bias.contiguous()).transpose()?;
         let bias = bias.as_ref().map(|bias| bias.read("linear")).transpose()?;
         let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
+        let turned = weight.transpose(0, 1)?;
+        let cost = matmul::forward_cost(rows.layout(), turned.layout());
         let a = rows.read("linear")?;
         let a = a.view()?;
         if dtype == DType::F32 {
             let packed = packed(weight)?;
             let held = packed.read("linear")?;
             let packed = bytemuck::cast_slice(held.bytes());
-            flat.fill_with(|c| matmul::forward_packed(device.kernels(), a, packed, outer, bias, c))?;
+            flat.fill_with(cost, |c| matmul::forward_packed(device.kernels(), a, packed, outer, bias, c))?;
         } else {
-            let turned = weight.transpose(0, 1)?;
             let b = turned.read("linear")?;
             let b = b.view()?;
-            flat.fill_with(|c| matmul::forward(device.kernels(), a, b, bias, c, &mut []))?;
+            flat.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, bias, c, &mut []))?;
         }
         Ok(out)
     }

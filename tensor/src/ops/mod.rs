@@ -1,7 +1,8 @@
 //! The ops, one file a family, named as in `kernels` and `autograd`.
 //!
 //! Here a kernel gets its result: checks that operands belong together, copies where a kernel needs another storage order,
-//! allocates the result, asks for scratch, runs. No op has a fallback that changes what it computes.
+//! allocates the result, asks for scratch, runs, and puts the kernel's cost on the device's account. No op has a fallback
+//! that changes what it computes.
 
 pub mod attention;
 pub mod combine;

@@ -14,7 +14,8 @@ impl Tensor {
         let (a, b) = (self.broadcast_to(&shape)?, other.broadcast_to(&shape)?);
         let (a, b) = (a.read("mul")?, b.read("mul")?);
         let (a, b) = (a.view()?, b.view()?);
-        out.fill_with(|y| kernels::multiply::forward(device.kernels(), a, b, y))?;
+        let cost = kernels::multiply::forward_cost(out.layout(), dtype);
+        out.fill_with(cost, |y| kernels::multiply::forward(device.kernels(), a, b, y))?;
         Ok(out)
     }
 }

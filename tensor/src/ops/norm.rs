@@ -99,6 +99,10 @@ impl Tensor {
             Norm::Layer(p) => norm::layer_forward(d, p, x, &affine, to.view()?, to_mean.view()?, to_rstd.view()?)?,
         }
         drop((to, to_mean, to_rstd));
+        device.count(match p {
+            Norm::Group(p) => norm::group_forward_cost(p, y.layout()),
+            Norm::Layer(p) => norm::layer_forward_cost(p, y.layout()),
+        });
         Ok(Normed { y: y.reshape(self.shape())?, mean, rstd })
     }
 
@@ -156,6 +160,10 @@ impl Tensor {
                 }
             }
         }
+        device.count(match p {
+            Norm::Group(p) => norm::group_backward_cost(p, dx.layout()),
+            Norm::Layer(p) => norm::layer_backward_cost(p, dx.layout()),
+        });
         let [weight, bias, scale, shift] = out;
         Ok([Some(dx.reshape(self.shape())?), weight, bias, scale, shift])
     }

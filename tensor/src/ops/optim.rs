@@ -19,7 +19,7 @@ impl Tensor {
         m: &mut Tensor,
         v: &mut Tensor,
     ) -> Result<()> {
-        let (device, _) = common("adam", &[self, gradient, m, v])?;
+        let (device, dtype) = common("adam", &[self, gradient, m, v])?;
         let gradient =
             if gradient.layout().same_order(self.layout()) { gradient.clone() } else { gradient.contiguous()? };
         let correction = |beta: f64| 1.0 - beta.powi(i32::try_from(step).unwrap_or(i32::MAX));
@@ -31,17 +31,19 @@ impl Tensor {
         let (one, two) = (correction(p.beta1), correction(p.beta2));
         let d = device.kernels();
         kernels::optim::adam(d, p, lr, one, two, gradient_scale, param.view()?, g.view()?, m.view()?, v.view()?)?;
+        device.count(kernels::optim::adam_cost(gradient.count(), dtype));
         Ok(())
     }
 
     /// `self += (1 - decay) (param - self)` in place.
     #[track_caller]
     pub fn ema_step(&mut self, decay: f64, param: &Tensor) -> Result<()> {
-        let (device, _) = common("ema", &[self, param])?;
+        let (device, dtype) = common("ema", &[self, param])?;
         self.storage().bump();
         let param = param.read("ema")?;
         let param = param.view()?;
-        self.fill_with(|ema| kernels::optim::ema(device.kernels(), decay, ema, param))
+        let cost = kernels::optim::ema_cost(self.count(), dtype);
+        self.fill_with(cost, |ema| kernels::optim::ema(device.kernels(), decay, ema, param))
     }
 
     /// The sum of squares of all elements as f64, shape `[1]`.
@@ -50,9 +52,10 @@ impl Tensor {
         let x = if self.layout().is_dense() { self.clone() } else { self.contiguous()? };
         let out =
             Tensor::empty(self.device(), DType::F64, Layout::contiguous(crate::tensor::dims("sum_of_squares", &[1])?))?;
+        let cost = kernels::optim::sum_of_squares_cost(x.count(), x.dtype());
         let x = x.read("sum_of_squares")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::optim::sum_of_squares(self.device().kernels(), x, y))?;
+        out.fill_with(cost, |y| kernels::optim::sum_of_squares(self.device().kernels(), x, y))?;
         Ok(out)
     }
 }

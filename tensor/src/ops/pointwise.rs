@@ -12,7 +12,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), result_layout(self.dims(), &[self]))?;
         let x = self.read(f.name())?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::pointwise::apply(self.device().kernels(), f, order, x, y))?;
+        let cost = kernels::pointwise::apply_cost(out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::pointwise::apply(self.device().kernels(), f, order, x, y))?;
         Ok(out)
     }
 
@@ -25,7 +26,8 @@ impl Tensor {
         let (x, g) = (self.broadcast_to(&shape)?, g.broadcast_to(&shape)?);
         let (x, g) = (x.read(f.name())?, g.read(f.name())?);
         let (x, g) = (x.view()?, g.view()?);
-        out.fill_with(|y| kernels::pointwise::scaled(device.kernels(), f, order, x, g, y))?;
+        let cost = kernels::pointwise::scaled_cost(out.layout(), dtype);
+        out.fill_with(cost, |y| kernels::pointwise::scaled(device.kernels(), f, order, x, g, y))?;
         Ok(out)
     }
 }

@@ -11,7 +11,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.pooled(p)?))?;
         let x = self.read("average_pool")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::pool::average(self.device().kernels(), p, x, y))?;
+        let cost = kernels::pool::average_cost(p, self.layout(), out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::pool::average(self.device().kernels(), p, x, y))?;
         Ok(out)
     }
 
@@ -26,7 +27,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(shape))?;
         let g = self.read("average_pool")?;
         let g = g.view()?;
-        out.fill_with(|dx| kernels::pool::average_adjoint(self.device().kernels(), p, g, dx))?;
+        let cost = kernels::pool::average_cost(p, out.layout(), self.layout(), self.dtype());
+        out.fill_with(cost, |dx| kernels::pool::average_adjoint(self.device().kernels(), p, g, dx))?;
         Ok(out)
     }
 

@@ -10,7 +10,8 @@ impl Tensor {
     #[track_caller]
     pub fn normal(device: &Device, dtype: DType, shape: &[usize], stream: &Stream, first: u64) -> Result<Tensor> {
         let out = Tensor::empty(device, dtype, Layout::contiguous(crate::tensor::dims("normal", shape)?))?;
-        out.fill_with(|y| kernels::random::normal(device.kernels(), stream, first, y))?;
+        let cost = kernels::copy::fill_cost(out.layout(), dtype);
+        out.fill_with(cost, |y| kernels::random::normal(device.kernels(), stream, first, y))?;
         Ok(out)
     }
 
@@ -18,7 +19,8 @@ impl Tensor {
     #[track_caller]
     pub fn uniform(device: &Device, dtype: DType, shape: &[usize], stream: &Stream, first: u64) -> Result<Tensor> {
         let out = Tensor::empty(device, dtype, Layout::contiguous(crate::tensor::dims("uniform", shape)?))?;
-        out.fill_with(|y| kernels::random::uniform(device.kernels(), stream, first, y))?;
+        let cost = kernels::copy::fill_cost(out.layout(), dtype);
+        out.fill_with(cost, |y| kernels::random::uniform(device.kernels(), stream, first, y))?;
         Ok(out)
     }
 }

@@ -13,7 +13,8 @@ impl Tensor {
         let mut scratch = scratch.storage().write("sum")?;
         let x = self.read("sum")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::reduce::sum(self.device().kernels(), x, y, scratch.bytes()))?;
+        let cost = kernels::reduce::sum_cost(self.layout(), out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::reduce::sum(self.device().kernels(), x, y, scratch.bytes()))?;
         Ok(out)
     }
 
@@ -26,7 +27,8 @@ impl Tensor {
         }
         let x = self.read("max")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::reduce::max(self.device().kernels(), x, y))?;
+        let cost = kernels::reduce::sum_cost(self.layout(), out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::reduce::max(self.device().kernels(), x, y))?;
         Ok(out)
     }
 

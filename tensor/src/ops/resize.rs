@@ -10,7 +10,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
         let x = self.read("resize")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::resize::nearest(self.device().kernels(), x, y))?;
+        let cost = kernels::resize::nearest_cost(self.layout(), out.layout(), self.dtype());
+        out.fill_with(cost, |y| kernels::resize::nearest(self.device().kernels(), x, y))?;
         Ok(out)
     }
 
@@ -20,7 +21,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
         let g = self.read("resize")?;
         let g = g.view()?;
-        out.fill_with(|dx| kernels::resize::nearest_adjoint(self.device().kernels(), g, dx))?;
+        let cost = kernels::resize::nearest_cost(out.layout(), self.layout(), self.dtype());
+        out.fill_with(cost, |dx| kernels::resize::nearest_adjoint(self.device().kernels(), g, dx))?;
         Ok(out)
     }
 

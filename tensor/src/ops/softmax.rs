@@ -15,7 +15,8 @@ impl Tensor {
         let out = Tensor::empty(self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
         let x = x.read("softmax")?;
         let x = x.view()?;
-        out.fill_with(|y| kernels::softmax::forward(self.device().kernels(), x, y))?;
+        let cost = kernels::softmax::forward_cost(out.layout());
+        out.fill_with(cost, |y| kernels::softmax::forward(self.device().kernels(), x, y))?;
         Ok(out)
     }
 
@@ -27,7 +28,8 @@ impl Tensor {
         let out = Tensor::empty(&device, dtype, Layout::contiguous(self.dims()))?;
         let (y, g) = (y.read("softmax")?, g.read("softmax")?);
         let (y, g) = (y.view()?, g.view()?);
-        out.fill_with(|dx| kernels::softmax::backward(device.kernels(), y, g, dx))?;
+        let cost = kernels::softmax::backward_cost(out.layout());
+        out.fill_with(cost, |dx| kernels::softmax::backward(device.kernels(), y, g, dx))?;
         Ok(out)
     }
 }
