@@ -5,22 +5,6 @@ mod common;
 use common::Home;
 use std::fs;
 
-/// A home with the three models that are needed, hardly trained.
-fn home() -> Home {
-    let home = Home::new();
-    let unet = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
-    let cnn = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8"];
-    for (model, settings) in [("mnist-score", &unet[..]), ("mnist-guide", &cnn), ("mnist-judge", &cnn)] {
-        let settings: Vec<&str> =
-            settings.iter().chain(&["steps=2", "batch=4", "warm_up=0"]).flat_map(|set| ["--set", set]).collect();
-        home.succeed(&[&["train", model, "--data", ".", "--out", "run"], &settings[..]].concat());
-        fs::create_dir_all(home.path("models")).unwrap();
-        fs::rename(home.path("run/model"), home.path("models").join(model)).unwrap();
-        fs::remove_dir_all(home.path("run")).unwrap();
-    }
-    home
-}
-
 const CDPS: [&str; 10] = ["compose", "cdps", "--target", "3", "--agents", "2", "--models", "models", "--steps", "4"];
 const TINY: [&str; 8] =
     ["--set", "network.channels=[8]", "--set", "points=4", "--set", "sampling_points=4", "--set", "batch=3"];
@@ -37,7 +21,7 @@ fn same(home: &Home, a: &str, b: &str, file: &str) {
 
 #[test]
 fn one_seed_one_picture() {
-    let home = home();
+    let home = Home::with_models();
     let compose = |out: &'static str, batch: &'static str, threads: &'static str| {
         let more = ["--samples", "11", "--out", out, "--batch", batch, "--threads", threads];
         home.succeed(&[&CDPS[..], &more].concat());
@@ -58,7 +42,7 @@ fn one_seed_one_picture() {
 
 #[test]
 fn what_compose_tells() {
-    let home = home();
+    let home = Home::with_models();
     let line = home.succeed(&[&CDPS[..], &["--samples", "4", "--out", "a", "--json", "--quiet"]].concat());
     let told: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&told["command"], &told["method"], &told["out"]), (&"compose".into(), &"cdps".into(), &"a".into()));
@@ -86,7 +70,7 @@ fn what_compose_tells() {
 
 #[test]
 fn controls_are_trained_killed_resumed_and_played() {
-    let home = home();
+    let home = Home::with_models();
     for (out, killed, scheme) in [
         ("joint", "joint-killed", &["--set", "updates=12"][..]),
         ("turns", "turns-killed", &["--scheme", "control-wise", "--set", "outer=3", "--set", "inner=2"]),
@@ -120,7 +104,7 @@ fn controls_are_trained_killed_resumed_and_played() {
 
 #[test]
 fn masks_from_files() {
-    let home = home();
+    let home = Home::with_models();
     let mask = |name: &str, size: usize, white: &dyn Fn(usize) -> bool| {
         let bytes = (0..size * size).map(|pixel| if white(pixel % size) { 255 } else { 0 }).collect();
         let colour = consort::data::png_io::Colour::Grey;
@@ -147,7 +131,7 @@ fn masks_from_files() {
 
 #[test]
 fn what_is_refused() {
-    let home = home();
+    let home = Home::with_models();
     let compose = |more: &[&'static str]| {
         let start = ["compose", "cdps", "--models", "models", "--out", "out"];
         let rest = if more.contains(&"--target") { &[][..] } else { &["--target", "3"] };
@@ -179,7 +163,7 @@ fn what_is_refused() {
 
 #[test]
 fn weights_that_are_not_to_be_trusted() {
-    let home = home();
+    let home = Home::with_models();
     let weights = home.path("models/mnist-score/diffusion_pytorch_model.safetensors");
     let sound = fs::read(&weights).unwrap();
     let header = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
@@ -217,7 +201,7 @@ fn weights_that_are_not_to_be_trusted() {
 
 #[test]
 fn samples_and_evaluations() {
-    let home = home();
+    let home = Home::with_models();
     let line = home.succeed(&[
         "sample",
         "mnist-score",

@@ -30,6 +30,22 @@ impl Home {
         home
     }
 
+    /// And with the three models that make digits together, hardly trained.
+    pub(crate) fn with_models() -> Home {
+        let home = Home::new();
+        let unet = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+        let cnn = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8"];
+        for (model, settings) in [("mnist-score", &unet[..]), ("mnist-guide", &cnn), ("mnist-judge", &cnn)] {
+            let settings: Vec<&str> =
+                settings.iter().chain(&["steps=2", "batch=4", "warm_up=0"]).flat_map(|set| ["--set", set]).collect();
+            home.succeed(&[&["train", model, "--data", ".", "--out", "run"], &settings[..]].concat());
+            fs::create_dir_all(home.path("models")).unwrap();
+            fs::rename(home.path("run/model"), home.path("models").join(model)).unwrap();
+            fs::remove_dir_all(home.path("run")).unwrap();
+        }
+        home
+    }
+
     /// A path within.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
