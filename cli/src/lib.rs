@@ -13,6 +13,7 @@ pub mod error;
 pub mod exit;
 mod markup;
 pub mod models;
+pub mod plan;
 pub mod plot;
 pub mod preset;
 pub mod progress;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tensor::Device;
+use tensor::{Cost, Device};
 
 /// What a command came to. As JSON it has exactly these keys, in this order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,12 +30,19 @@ pub struct Summary {
     pub metrics: Map<String, Value>,
     /// The folder or file that was written.
     pub out: Option<PathBuf>,
+    /// What people are told in the place of the metrics.
+    #[serde(skip)]
+    table: Option<String>,
 }
 
 impl Summary {
-    /// Of a recorded run in the folder `out`, with the peak of the device's memory so far.
+    /// Of a recorded run in the folder `out`, with the peak of the device's memory and its work so far.
     pub fn of(record: &Record, device: &Device, out: &Path) -> Summary {
-        Summary::new(&record.command, &record.method, Some(out)).on(device, record.seed)
+        let summary = Summary::new(&record.command, &record.method, Some(out)).on(device, record.seed);
+        match device.work() {
+            Cost { flops: 0, bytes: 0 } => summary,
+            Cost { flops, bytes } => summary.metric("flops", flops).metric("bytes", bytes),
+        }
     }
 
     /// Of a command that computes nothing; `seconds` are filled in when it is told.
@@ -50,6 +57,7 @@ impl Summary {
             peak_bytes: 0,
             metrics: Map::new(),
             out: out.map(Path::to_owned),
+            table: None,
         }
     }
 
@@ -63,6 +71,11 @@ impl Summary {
     pub fn metric(mut self, name: &str, value: impl Into<Value>) -> Summary {
         self.metrics.insert(name.into(), value.into());
         self
+    }
+
+    /// For people, `table` in the place of the metrics, after what was to be told in their place before.
+    pub fn told_as(self, table: &str) -> Summary {
+        Summary { table: Some(self.table.unwrap_or_default() + table), ..self }
     }
 
     /// Prints it to standard output: one line of JSON, or an aligned table and the place to look at.
@@ -81,8 +94,8 @@ impl Summary {
 
     fn for_people(&self) -> String {
         let width = self.metrics.keys().map(String::len).max().unwrap_or(0);
-        let mut text: String =
-            self.metrics.iter().map(|(name, value)| format!("{name:width$}  {}\n", short(value))).collect();
+        let lines = || self.metrics.iter().map(|(name, value)| format!("{name:width$}  {}\n", short(value))).collect();
+        let mut text: String = self.table.clone().unwrap_or_else(lines);
         if let Some(out) = &self.out {
             text += &format!("in {} after {}\n", out.display(), crate::progress::span(self.seconds));
         }

@@ -56,8 +56,8 @@ pub struct Training {
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
-    /// Print the cost in FLOPs, bytes and time, and do nothing
-    #[arg(long)]
+    /// Rehearse one step, predict FLOPs, peak bytes and time, and make nothing
+    #[arg(long, conflicts_with = "resume")]
     pub plan: bool,
     /// How results are told.
     #[command(flatten)]

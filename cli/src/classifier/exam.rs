@@ -1,7 +1,8 @@
 //! How good a classifier of digits is: on the test set, on noisy images, on what is no digit, and whether its confidence
 //! means what it says.
 
-use super::{Classifier, Described, Seen, unchanged};
+use super::{BATCH, Classifier, Described, Seen, unchanged};
+use crate::plan::{Plan, Rehearsal};
 use crate::preset::Augment;
 use crate::report::Report;
 use crate::summary::significant;
@@ -61,9 +62,27 @@ impl Exam<'_> {
         let (before, after) = (calibration(&clean, 1.0)?, calibration(&clean, temperature)?);
         let noisy_accuracy = calibration(&noisy, 1.0)?.accuracy;
         let described = Described { temperature, accuracy: before.accuracy, noisy_accuracy };
-        let with_none = classes > usize::from(NONE);
-        let found = with_none.then(|| self.patchworks_found()).transpose()?;
+        let found = self.with_none().then(|| self.patchworks_found()).transpose()?;
         Ok(Examined { described, before, after, found, seen: clean })
+    }
+
+    /// What all of this will take, `held_out` images included, from a batch of each kind.
+    pub fn rehearse(&self, rehearsal: &mut Rehearsal, held_out: usize) -> anyhow::Result<Plan> {
+        let test = &self.mnist.test;
+        let count = test.len().min(BATCH);
+        let mut batch = |deviation| anyhow::Ok(rehearsal.part(|| self.see(test, 0..count, deviation))?.0);
+        let (clean, noisy) = (batch(0.0)?, batch(NOISE)?);
+        let batches = |images: usize| images as f64 / count as f64;
+        let plan = clean.times(batches(held_out + test.len())).then(noisy.times(batches(test.len())));
+        if !self.with_none() {
+            return Ok(plan);
+        }
+        Ok(plan.then(rehearsal.part(|| self.patchworks_found())?.0))
+    }
+
+    /// Whether there is a class of what is no digit.
+    fn with_none(&self) -> bool {
+        self.classifier.classes() > usize::from(NONE)
     }
 
     fn see(&self, split: &Split, range: Range<usize>, deviation: f64) -> anyhow::Result<Seen> {

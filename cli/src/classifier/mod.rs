@@ -46,7 +46,7 @@ pub struct Seen {
 }
 
 /// Images that are looked at together; results do not depend on it.
-const BATCH: usize = 250;
+pub const BATCH: usize = 250;
 
 impl Classifier {
     /// From a folder. An error where its temperature is not known.

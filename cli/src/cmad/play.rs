@@ -3,6 +3,7 @@
 use super::SIDE;
 use super::ensemble::{Terms, seam};
 use crate::Progress;
+use crate::plan::{Plan, Rehearsal};
 use crate::summary::significant;
 use autograd::{Memory, Var};
 use methods::control::cmad::{Costs, Moment, Problem, Pull, Rollout, Steering};
@@ -102,6 +103,18 @@ impl Play<'_> {
         let count = outcome.psi.len().max(1) as f64;
         outcome.effort.iter_mut().for_each(|(_, efforts)| efforts.iter_mut().for_each(|effort| *effort /= count));
         Ok(outcome)
+    }
+
+    /// What [`Play::run`] will take, from one batch over few points.
+    pub fn rehearse(&self, rehearsal: &mut Rehearsal) -> anyhow::Result<Plan> {
+        let Range { start, end } = self.samples;
+        let count = (end - start).min(self.batch as u64);
+        let mut run = |points| {
+            let play = Play { points, samples: start..start + count, ..*self };
+            anyhow::Ok((points, rehearsal.part(|| play.run(&mut Progress::new("", 0, 0, true)))?.0))
+        };
+        run(2)?; // weights are packed the first time, and no more
+        Ok(Plan::at(self.points, [run(2)?, run(4)?]).times((end - start) as f64 / count as f64))
     }
 
     /// What [`Progress`] will be told at the end.

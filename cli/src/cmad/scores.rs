@@ -2,7 +2,8 @@
 
 use super::play::{Outcome, mean};
 use super::{Ensemble, SIDE, Terms};
-use crate::classifier::{Seen, logits};
+use crate::classifier::{self, Seen, logits};
+use crate::plan::{Plan, Rehearsal};
 use crate::{Result, RunFolder, Summary};
 use methods::metrics::{self, Moments};
 use nn::Architecture;
@@ -90,6 +91,23 @@ impl Scores {
             frechet: frechet.transpose()?,
             diversity: several.then(|| metrics::mean_distance(&seen.features, width)).transpose()?,
         })
+    }
+
+    /// What [`Scores::of`] will take for so many digits, from one batch of blank ones.
+    pub fn rehearse(
+        rehearsal: &mut Rehearsal,
+        samples: usize,
+        ensemble: &Ensemble,
+        terms: &Terms,
+        device: &Device,
+    ) -> anyhow::Result<Plan> {
+        let count = samples.min(classifier::BATCH);
+        let blank = vec![0.0; count * SIDE * SIDE];
+        let canvases = vec![blank.clone(); ensemble.agents.len()];
+        let outcome = Outcome { objects: blank, canvases, psi: vec![0.0; count], ..Outcome::default() };
+        let (plan, _) = rehearsal.part(|| Scores::of(&outcome, ensemble, terms, device))?;
+        let waiting = (samples - count) * SIDE * SIDE * size_of::<f32>();
+        Ok(Plan { peak: plan.peak + waiting as f64, ..plan.times(samples as f64 / count as f64) })
     }
 
     /// Share of the digits that the guide takes for the target.

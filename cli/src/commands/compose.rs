@@ -5,6 +5,7 @@ use crate::cmad::ensemble::aggregator;
 use crate::cmad::pictures::Pictures;
 use crate::cmad::play::mean;
 use crate::cmad::{Controls, Ensemble, Outcome, Play, SIDE, Scores, Terms, scores};
+use crate::plan::Rehearsal;
 use crate::preset::{self, CdpsPreset};
 use crate::report::Report;
 use crate::summary::significant;
@@ -17,9 +18,6 @@ use tensor::{Device, Tensor};
 
 pub(super) fn run(method: &ComposeMethod) -> anyhow::Result<Summary> {
     let composition = method.composition();
-    if composition.plan {
-        return Err(Error::usage("`--plan` is not offered for this command yet: leave it out").into());
-    }
     let device = composition.machine.device()?;
     match method {
         ComposeMethod::Cmad(arguments) => cmad(arguments, &device),
@@ -132,6 +130,9 @@ const FREE: usize = 16;
 
 impl Piece<'_> {
     fn make(self) -> anyhow::Result<Summary> {
+        if self.composition.plan {
+            return self.plan();
+        }
         let record = weights(&self.terms.weights)
             .into_iter()
             .fold(self.record.clone(), |record, (name, value)| record.with_derived(name, value));
@@ -156,6 +157,17 @@ impl Piece<'_> {
         let report = self.report(&scores, &outcome, &record, &pictures)?;
         folder.write("report.html", report.html().as_bytes())?;
         Ok(scores.metrics(&outcome, Summary::of(&record, self.device, folder.dir())))
+    }
+
+    /// What it will take to make it.
+    fn plan(&self) -> anyhow::Result<Summary> {
+        let Composition { samples, agents, .. } = *self.composition;
+        let mut rehearsal = Rehearsal::new(self.device);
+        let steered = self.play(&self.steering, samples as u64).rehearse(&mut rehearsal)?;
+        let free = self.play(&Steering::None, samples.min(FREE) as u64).rehearse(&mut rehearsal)?;
+        let scores = Scores::rehearse(&mut rehearsal, samples, &self.ensemble, &self.terms, self.device)?;
+        let written = rehearsal.holding(((1 + agents) * samples * SIDE * SIDE * size_of::<f32>()) as f64);
+        Ok(rehearsal.summary(&self.record, steered.then(free).then(scores).then(written)))
     }
 
     fn play<'p>(&'p self, steering: &'p Steering, samples: u64) -> Play<'p> {

@@ -2,8 +2,9 @@
 
 use crate::args::{Rule, Sample};
 use crate::denoiser::{self, Pretrained};
+use crate::plan::{Plan, Rehearsal};
 use crate::report::{Panel, Report, sheet};
-use crate::{Error, Progress, Record, RunFolder, Summary, models};
+use crate::{Progress, Record, RunFolder, Summary, models};
 use methods::{Churn, Condition, Draw, Grid, Noise, Order, Process, Sampler, Table, sample};
 use nn::State;
 use serde::Serialize;
@@ -20,16 +21,18 @@ struct Asked<'a> {
 }
 
 pub(super) fn run(arguments: &Sample) -> anyhow::Result<Summary> {
-    if arguments.plan {
-        return Err(Error::usage("`--plan` is not offered for this command yet: leave it out").into());
-    }
     let device = arguments.machine.device()?;
     let Sample { ref model, sampler, samples, steps, batch, .. } = *arguments;
     let pretrained = denoiser::load(&models::find(model, arguments.models.dir.as_deref())?, &device)?;
     let asked = Asked { model, sampler: name(sampler), samples, steps, batch };
     let record = Record::new("sample", model_name(model), &device, arguments.machine.seed).with_arguments(&asked)?;
-    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let wanted = Wanted { rule: sampler, steps, samples, batch, seed: arguments.machine.seed };
+    if arguments.plan {
+        let mut rehearsal = Rehearsal::new(&device);
+        let plan = wanted.rehearse(&pretrained, &device, &mut rehearsal)?;
+        return Ok(rehearsal.summary(&record, plan));
+    }
+    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let (drawn, evaluations) = wanted.draw(&pretrained, &device, arguments.output.quiet)?;
     let mut state = State::default();
     state.tensors.insert("samples".into(), drawn.clone());
@@ -84,6 +87,22 @@ impl Wanted {
             Ok(())
         })?;
         Ok((drawn.cast(tensor::DType::F32)?, evaluations))
+    }
+
+    /// What [`Wanted::draw`] will take, from one batch in few steps.
+    fn rehearse(&self, model: &Pretrained, device: &Device, rehearsal: &mut Rehearsal) -> anyhow::Result<Plan> {
+        let count = self.samples.min(self.batch);
+        let mut draw = |steps| {
+            let wanted = Wanted { steps, samples: count, ..*self };
+            anyhow::Ok((steps, rehearsal.part(|| wanted.draw(model, device, true))?.0))
+        };
+        draw(1)?; // weights are packed the first time, and no more
+        let batch = Plan::at(self.steps, [draw(1)?, draw(3)?]);
+        let size = (model.shape.iter().product::<usize>() * sampler(self.rule).dtype().size()) as f64;
+        // Batches that are done wait for the last; then all are joined.
+        let waiting = (self.samples - count) as f64 * size;
+        let batches = Plan { peak: batch.peak + waiting, ..batch.times(self.samples as f64 / count as f64) };
+        Ok(batches.then(rehearsal.holding(2.0 * self.samples as f64 * size)))
     }
 }
 

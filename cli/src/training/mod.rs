@@ -9,6 +9,7 @@ mod order;
 
 pub use order::Order;
 
+use crate::plan::{Plan, Rehearsal};
 use crate::run::CHECKPOINT;
 use crate::{Progress, RunFolder, summary};
 use autograd::{Grad, Var, grad};
@@ -95,14 +96,10 @@ impl<'m> Trainer<'m> {
         let (begun, mut saved) = (Instant::now(), Instant::now());
         let before = folder.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0);
         while self.done() < self.recipe.steps {
-            let step = self.done();
-            let lr = self.recipe.lr * self.recipe.schedule.factor(step);
-            let loss = loss(step)?;
-            let grad_norm = self.update(&loss, lr)?;
-            let loss = loss.value().item()?;
-            let seconds = before + begun.elapsed().as_secs_f64();
-            folder.metric(&Line { step: step + 1, loss, lr, grad_norm, seconds })?;
-            progress.step(step + 1, || format!("loss {}", summary::significant(loss)));
+            let mut line = self.step(&mut loss)?;
+            line.seconds = before + begun.elapsed().as_secs_f64();
+            folder.metric(&line)?;
+            progress.step(line.step, || format!("loss {}", summary::significant(line.loss)));
             if saved.elapsed() >= self.recipe.checkpoint_every && self.done() < self.recipe.steps {
                 self.save(folder)?;
                 saved = Instant::now();
@@ -110,6 +107,26 @@ impl<'m> Trainer<'m> {
         }
         self.save(folder)?;
         Ok(self.ema.swap()?)
+    }
+
+    /// What all updates will take, from the first two of them.
+    pub fn rehearse(
+        &mut self,
+        rehearsal: &mut Rehearsal,
+        mut loss: impl FnMut(u64) -> anyhow::Result<Var>,
+    ) -> anyhow::Result<Plan> {
+        let (first, _) = rehearsal.part(|| self.step(&mut loss))?;
+        let (other, _) = rehearsal.part(|| self.step(&mut loss))?;
+        Ok(first.then(other.times(self.recipe.steps.saturating_sub(1) as f64)))
+    }
+
+    /// The next update; `seconds` are left to others.
+    fn step(&mut self, loss: &mut impl FnMut(u64) -> anyhow::Result<Var>) -> anyhow::Result<Line> {
+        let step = self.done();
+        let lr = self.recipe.lr * self.recipe.schedule.factor(step);
+        let loss = loss(step)?;
+        let grad_norm = self.update(&loss, lr)?;
+        Ok(Line { step: step + 1, loss: loss.value().item()?, lr, grad_norm, seconds: 0.0 })
     }
 
     /// One update; the norm of the gradient.

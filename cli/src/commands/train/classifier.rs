@@ -6,14 +6,16 @@
 use super::{MODEL, Run};
 use crate::args::TrainClassifier;
 use crate::classifier::{self, Exam};
+use crate::plan::Rehearsal;
 use crate::preset::{self, Preset};
 use crate::training::augment::Augmentation;
 use crate::training::{Order, Trainer};
 use crate::{Error, Summary};
 use autograd::Var;
+use data::Mnist;
 use methods::Noise;
 use nn::{Architecture, Cnn, Init, Module};
-use tensor::DType;
+use tensor::{DType, Device};
 
 /// `streams` is added to the seed.
 pub(super) fn run<P>(method: &str, streams: u64, arguments: &TrainClassifier) -> anyhow::Result<Summary>
@@ -34,11 +36,20 @@ where
     let mut order = Order::new(seed, used.len(), preset.batch);
     let (noise, how) = (Noise::new(seed), preset.augment);
     let mut trainer = Trainer::new(&network, preset.recipe())?;
-    run.train(&mut trainer, |mnist, device, step| {
+    let mut loss = |mnist: &Mnist, device: &Device, step: u64| {
         let augmentation = Augmentation { split: &mnist.train, used: used.clone(), how, noise };
         let (images, classes) = augmentation.batch(device, &order.batch(step), step)?;
         Ok(network.logits(&Var::constant(images))?.cross_entropy(&classes)?.mean()?)
-    })?;
+    };
+    if arguments.training.plan {
+        let mut rehearsal = Rehearsal::new(&run.device);
+        let updates = trainer.rehearse(&mut rehearsal, |step| loss(&run.mnist, &run.device, step))?;
+        let classifier = classifier::Classifier::new(network, 1.0);
+        let exam = Exam { classifier: &classifier, mnist: &run.mnist, device: &run.device, noise };
+        let exam = exam.rehearse(&mut rehearsal, count - used.end)?;
+        return Ok(rehearsal.summary(&run.record, updates.then(exam)));
+    }
+    let mut folder = run.train(&mut trainer, loss)?;
     // What is examined is what is written.
     let dtype = arguments.training.export.dtype();
     network.parameters().iter().try_for_each(|param| param.set(param.value().cast(dtype)?.cast(DType::F32)?))?;
@@ -47,13 +58,13 @@ where
     let examined = exam.take(exam.fit_temperature(used.end..count)?)?;
     network = classifier.network;
     network.describe(super::object(&examined.described)?);
-    let folder = run.folder.file(MODEL);
-    nn::save(&folder, &network, dtype)?;
+    let model = folder.file(MODEL);
+    nn::save(&model, &network, dtype)?;
     if examined.found.is_none() {
         let labels = &run.mnist.test.labels;
-        classifier::write_moments(&folder, &examined.seen, labels, network.config().classes, &run.device)?;
+        classifier::write_moments(&model, &examined.seen, labels, network.config().classes, &run.device)?;
     }
     let lead = "A network learns to tell digits apart, whatever happens to their images.";
-    let summary = run.finish(lead, |report| Ok(examined.report(report)))?;
+    let summary = run.finish(folder, lead, |report| Ok(examined.report(report)))?;
     Ok(examined.metrics(summary.metric("parameters", network.count())))
 }

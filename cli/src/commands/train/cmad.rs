@@ -1,5 +1,7 @@
 //! `consort train cmad`: controls that learn by backpropagation through rollouts of frozen denoisers.
 
+mod plan;
+
 use super::MODEL;
 use crate::args::{self, Cast, TrainCmad};
 use crate::cmad::ensemble::aggregator;
@@ -12,7 +14,7 @@ use crate::report::Report;
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
 use crate::{Error, Progress, Record, RunFolder, Summary};
-use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Training, Weights};
+use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Steering, Training, Weights};
 use methods::{Grid, Noise};
 use nn::{Adam, Init, SavedState, State};
 use serde::{Deserialize, Serialize};
@@ -68,6 +70,9 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
         }
     };
     let mut school = School::new(&asked, preset, &record, device)?;
+    if arguments.training.plan {
+        return school.plan(&record);
+    }
     let mut folder = match folder {
         Some(mut folder) => {
             school.restore(&mut folder)?;
@@ -161,19 +166,9 @@ impl School {
 
     fn train(&mut self, folder: &mut RunFolder, quiet: bool) -> anyhow::Result<()> {
         let CmadPreset { warm_up, schedule, lr, mask_lr, points, memory, checkpoint_every, .. } = self.preset;
-        let (updates, batch, noise) = (self.updates(), self.preset.batch(self.agents), Noise::new(self.seed));
+        let (updates, noise) = (self.updates(), Noise::new(self.seed));
         let schedule = schedule.over(updates, warm_up);
-        let run = Rollout {
-            grid: Grid::uniform(self.training.problem().agents[0].process(), points)?,
-            device: self.device.clone(),
-            dtype: DType::F32,
-            memory: memory.into(),
-            draws: Arc::new(noise),
-            first: FIRST_OF_TRAINING,
-            batch,
-            pull: Pull::Stopped,
-            only: None,
-        };
+        let run = self.rollout(points, memory)?;
         let (begun, mut saved) = (Instant::now(), Instant::now());
         let before = folder.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0);
         let mut progress = Progress::new("train cmad", self.training.updates(), updates, quiet);
@@ -207,6 +202,21 @@ impl School {
         self.save(folder)
     }
 
+    /// The run of every update, before it is made its own.
+    fn rollout(&self, points: usize, memory: preset::Memory) -> anyhow::Result<Rollout> {
+        Ok(Rollout {
+            grid: Grid::uniform(self.training.problem().agents[0].process(), points)?,
+            device: self.device.clone(),
+            dtype: DType::F32,
+            memory: memory.into(),
+            draws: Arc::new(Noise::new(self.seed)),
+            first: FIRST_OF_TRAINING,
+            batch: self.preset.batch(self.agents),
+            pull: Pull::Stopped,
+            only: None,
+        })
+    }
+
     fn save(&self, folder: &mut RunFolder) -> anyhow::Result<()> {
         let mut state = State::default();
         self.training.add_to(&mut state)?;
@@ -218,19 +228,24 @@ impl School {
         Ok(folder.cut_back(self.training.updates())?)
     }
 
-    /// Tries the controls on noise they have not seen, and writes the report.
-    fn finish(self, record: &Record, mut folder: RunFolder, quiet: bool) -> anyhow::Result<Summary> {
-        let steering = self.training.steering();
-        let play = Play {
+    /// The controls on noise they have not seen.
+    fn trial<'s>(&'s self, steering: &'s Steering) -> Play<'s> {
+        Play {
             problem: self.training.problem(),
             terms: &self.terms,
-            steering: &steering,
+            steering,
             device: &self.device,
             points: self.preset.sampling_points,
             samples: 0..TRIAL,
             batch: 32,
             seed: self.seed,
-        };
+        }
+    }
+
+    /// Tries the controls, and writes the report.
+    fn finish(self, record: &Record, mut folder: RunFolder, quiet: bool) -> anyhow::Result<Summary> {
+        let steering = self.training.steering();
+        let play = self.trial(&steering);
         let mut progress = Progress::new("trial", 0, play.ticks(), quiet);
         let outcome = play.run(&mut progress)?;
         drop(progress);

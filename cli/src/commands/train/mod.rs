@@ -23,9 +23,6 @@ use tensor::Device;
 const MODEL: &str = "model";
 
 pub(super) fn run(job: &Job) -> anyhow::Result<Summary> {
-    if job.training().plan {
-        return Err(Error::usage("`--plan` is not offered for this training yet: leave it out").into());
-    }
     match job {
         Job::MnistScore(arguments) => score::run(arguments),
         Job::MnistGuide(arguments) => classifier::run::<MnistGuide>("mnist-guide", 0, arguments),
@@ -41,8 +38,10 @@ struct Run<P> {
     mnist: Mnist,
     device: Device,
     record: Record,
-    folder: RunFolder,
-    resumed: bool,
+    /// The folder of the run that is gone on with.
+    resumed: Option<RunFolder>,
+    /// Where a new one goes.
+    out: Option<PathBuf>,
     quiet: bool,
 }
 
@@ -57,7 +56,7 @@ impl<P: Preset> Run<P> {
     /// As `training` asks. The data set is in `data`, in the folder of the run that is resumed, or in the default one.
     fn open(method: &str, training: &Training, data: Option<&Path>) -> anyhow::Result<Run<P>> {
         let device = training.machine.device()?;
-        let quiet = training.output.quiet;
+        let (out, quiet) = (training.out.dir.clone(), training.output.quiet);
         if let Some(dir) = &training.resume {
             let (folder, record) = RunFolder::resume(dir)?;
             record.expect("train", method)?;
@@ -65,7 +64,7 @@ impl<P: Preset> Run<P> {
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
             let asked: Asked = record.arguments()?;
             let mnist = Mnist::load(data.unwrap_or(&asked.data))?;
-            return Ok(Run { preset, mnist, device, record, folder, resumed: true, quiet });
+            return Ok(Run { preset, mnist, device, record, resumed: Some(folder), out, quiet });
         }
         let preset: P = preset::load(&training.preset)?;
         let data = data.map_or_else(fetch::default_dir, Path::to_owned);
@@ -77,32 +76,41 @@ impl<P: Preset> Run<P> {
         }
         let record = Record::new("train", method, &device, training.machine.seed);
         let record = record.with_preset(&preset)?.with_arguments(&Asked { data })?;
-        let folder = RunFolder::create(training.out.dir.as_deref(), &record)?;
-        Ok(Run { preset, mnist, device, record, folder, resumed: false, quiet })
+        Ok(Run { preset, mnist, device, record, resumed: None, out, quiet })
     }
 
-    /// Trains to the end, from the checkpoint if the run is resumed.
+    /// Trains to the end, from the checkpoint if the run is resumed, and answers the run's folder.
     fn train(
         &mut self,
         trainer: &mut Trainer,
         mut loss: impl FnMut(&Mnist, &Device, u64) -> anyhow::Result<Var>,
-    ) -> anyhow::Result<()> {
-        if self.resumed {
-            trainer.restore(&mut self.folder)?;
-        }
+    ) -> anyhow::Result<RunFolder> {
+        let mut folder = match self.resumed.take() {
+            None => RunFolder::create(self.out.as_deref(), &self.record)?,
+            Some(mut folder) => {
+                trainer.restore(&mut folder)?;
+                folder
+            }
+        };
         let what = format!("train {}", self.record.method);
         let mut progress = Progress::new(&what, trainer.done(), trainer.steps(), self.quiet);
-        trainer.run(&mut self.folder, &mut progress, |step| loss(&self.mnist, &self.device, step))
+        trainer.run(&mut folder, &mut progress, |step| loss(&self.mnist, &self.device, step))?;
+        Ok(folder)
     }
 
     /// Draws the losses, writes the report with what `add` adds to it, and sums up.
-    fn finish(mut self, lead: &str, add: impl FnOnce(Report) -> anyhow::Result<Report>) -> anyhow::Result<Summary> {
-        let lines = self.folder.metrics()?;
+    fn finish(
+        self,
+        mut folder: RunFolder,
+        lead: &str,
+        add: impl FnOnce(Report) -> anyhow::Result<Report>,
+    ) -> anyhow::Result<Summary> {
+        let lines = folder.metrics()?;
         let losses = Metrics::series(&lines, "loss");
         let last = &losses[losses.len().saturating_sub(AVERAGED)..];
         let mean = last.iter().map(|(_, loss)| loss).sum::<f64>() / last.len() as f64;
         let plot = Plot::new("update", "loss").log_y().line("loss", losses.iter().copied());
-        self.folder.write("loss.svg", plot.svg().as_bytes())?;
+        folder.write("loss.svg", plot.svg().as_bytes())?;
         let norms = Plot::new("update", "norm").log_y().line("norm", Metrics::series(&lines, "grad_norm"));
         let method = &self.record.method;
         let report = Report::new(&format!("Training of {method}"), lead)
@@ -113,8 +121,8 @@ impl<P: Preset> Run<P> {
             .plot(&plot, "The loss of each update, averaged to the width of a screen.")
             .plot(&norms, "The norm of the gradient, before it was clipped.")
             .repeat(&self.record)?;
-        self.folder.write("report.html", report.html().as_bytes())?;
-        let summary = Summary::of(&self.record, &self.device, self.folder.dir());
+        folder.write("report.html", report.html().as_bytes())?;
+        let summary = Summary::of(&self.record, &self.device, folder.dir());
         Ok(summary.metric("updates", losses.len()).metric("loss", mean))
     }
 }

@@ -6,13 +6,16 @@
 use super::{MODEL, Run};
 use crate::Summary;
 use crate::args::TrainScore;
+use crate::plan::Rehearsal;
 use crate::preset::MnistScore;
 use crate::training::{Order, Trainer, images};
 use autograd::Var;
+use data::Mnist;
 use methods::score_matching::{Part, ScoreMatching, Times, Weight};
 use methods::{Condition, NetworkDenoiser, Noise, Prediction, Process, Training};
 use nn::{Init, Module, UNet2D, UNet2DConfig};
 use std::sync::Arc;
+use tensor::Device;
 
 pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
     let mut run = Run::<MnistScore>::open("mnist-score", &arguments.training, arguments.data.as_deref())?;
@@ -26,14 +29,20 @@ pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
     let matching = ScoreMatching { process: training.process, times, weight: Weight::Prediction(prediction) };
     let (noise, mut order) = (Noise::new(seed), Order::new(seed, run.mnist.train.len(), run.preset.batch));
     let mut trainer = Trainer::new(&*network, run.preset.recipe())?;
-    run.train(&mut trainer, |mnist, device, step| {
+    let mut loss = |mnist: &Mnist, device: &Device, step: u64| {
         let clean = images::batch(device, &mnist.train, &order.batch(step))?;
         let part = Part { step: step as usize, first: 0, of: clean.shape()[0] };
         let noised = matching.noised(&clean, &noise, part)?;
         let estimate = denoiser.denoise_each(&Var::constant(noised.x.clone()), &noised.times, &Condition::None)?;
         Ok(noised.loss(&estimate)?)
-    })?;
-    nn::save(&run.folder.file(MODEL), &*network, arguments.training.export.dtype())?;
+    };
+    if arguments.training.plan {
+        let mut rehearsal = Rehearsal::new(&run.device);
+        let updates = trainer.rehearse(&mut rehearsal, |step| loss(&run.mnist, &run.device, step))?;
+        return Ok(rehearsal.summary(&run.record, updates));
+    }
+    let mut folder = run.train(&mut trainer, loss)?;
+    nn::save(&folder.file(MODEL), &*network, arguments.training.export.dtype())?;
     let lead = "A network learns to find the clean image in a noisy one, at every level of noise.";
-    Ok(run.finish(lead, Ok)?.metric("parameters", network.count()))
+    Ok(run.finish(folder, lead, Ok)?.metric("parameters", network.count()))
 }

@@ -1,0 +1,100 @@
+//! `--plan`, held against what the same command then does.
+
+mod common;
+
+use common::Home;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn files(dir: &Path) -> BTreeSet<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { [path].into() }).collect()
+}
+
+/// Plans, runs, and compares: the work within 1 %, the peak of memory within 10 %, and nothing left behind by the plan.
+fn holds(home: &Home, command: &[&str], settings: &[&str]) -> Value {
+    let settings = settings.iter().flat_map(|set| ["--set", set]);
+    let words: Vec<&str> = command.iter().copied().chain(["--json", "--quiet"]).chain(settings).collect();
+    let told = |more: &[&str]| serde_json::from_str(&home.succeed(&[&words[..], more].concat())).unwrap();
+    let before = files(&home.path("."));
+    let plan: Value = told(&["--plan"]);
+    assert_eq!(files(&home.path(".")), before, "{words:?}");
+    let run: Value = told(&[]);
+    let metric = |told: &Value, name: &str| told["metrics"][name].as_f64().unwrap();
+    let within = |name: &str, predicted: f64, measured: f64, tolerance: f64| {
+        assert!((predicted / measured - 1.0).abs() < tolerance, "{words:?}, {name}: {predicted} for {measured}");
+    };
+    for key in ["command", "method", "device", "threads", "seed"] {
+        assert_eq!(plan[key], run[key]);
+    }
+    assert!(plan["out"].is_null() && plan["metrics"]["seconds_predicted"].is_number());
+    within("flops", metric(&plan, "flops"), metric(&run, "flops"), 0.01);
+    within("bytes", metric(&plan, "bytes"), metric(&run, "bytes"), 0.05);
+    within("peak", metric(&plan, "peak_bytes_predicted"), run["peak_bytes"].as_f64().unwrap(), 0.1);
+    plan
+}
+
+const UNET: [&str; 4] =
+    ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+
+#[test]
+fn trainings_on_digits() {
+    let home = Home::new();
+    holds(&home, &["train", "mnist-score", "--data", "."], &[&UNET[..], &["steps=7", "batch=6"]].concat());
+    let cnn = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8", "batch=6"];
+    for job in ["mnist-guide", "mnist-judge"] {
+        for steps in ["steps=1", "steps=9"] {
+            holds(&home, &["train", job, "--data", "."], &[&cnn[..], &[steps]].concat());
+        }
+    }
+}
+
+#[test]
+fn controls_under_both_choices_of_memory() {
+    let home = Home::with_models();
+    let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
+    let tiny = ["network.channels=[8,8]", "points=9", "sampling_points=3", "batch=8"];
+    let mut peaks = vec![];
+    for memory in ["memory=states", "memory=store-all"] {
+        let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=3"]].concat());
+        let choices = &plan["metrics"]["memory"];
+        let chosen = &choices[memory.split('=').nth(1).unwrap()];
+        assert_eq!((&chosen["chosen"], choices.as_object().unwrap().len()), (&true.into(), 2));
+        peaks.push(chosen["peak_bytes"].as_f64().unwrap());
+    }
+    assert!(peaks[0] < peaks[1], "{peaks:?}");
+    let turns = [&train[..], &["--scheme", "control-wise"]].concat();
+    holds(&home, &turns, &[&tiny[..], &["inner=1", "outer=2", "mask_lr=1e-2", "order=jacobi"]].concat());
+    let told = home.succeed(&[&train[..], &["--plan"], &tiny.map(|set| ["--set", set]).concat()[..]].concat());
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("work ") && lines[0].ends_with("FLOP") && lines[4].is_empty(), "{told}");
+    assert!(lines[7].starts_with("states") && lines[7].ends_with("<- the preset's") && lines.len() == 8, "{told}");
+    let refused = home.fail(2, &["train", "cmad", "--resume", "run", "--plan"]);
+    assert!(refused.contains("cannot be used with"), "{refused}");
+}
+
+#[test]
+fn digits_made_together() {
+    let home = Home::with_models();
+    let cdps = ["compose", "cdps", "--target", "3", "--agents", "2", "--models", "models"];
+    for more in
+        [["--samples", "11", "--batch", "4", "--steps", "6"], ["--samples", "20", "--batch", "36", "--steps", "1"]]
+    {
+        holds(&home, &[&cdps[..], &more].concat(), &[]);
+    }
+    let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--out", "run"];
+    let tiny = ["network.channels=[8,8]", "points=3", "sampling_points=2", "batch=2", "updates=1"];
+    home.succeed(&[&train[..], &tiny.map(|set| ["--set", set]).concat()].concat());
+    let cmad = ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--model", "run/model"];
+    holds(&home, &[&cmad[..], &["--samples", "9", "--batch", "5", "--steps", "7"]].concat(), &[]);
+}
+
+#[test]
+fn samples() {
+    let home = Home::with_models();
+    for (rule, batch) in [("euler-maruyama", "64"), ("heun", "3"), ("ddim", "1")] {
+        let sample = ["sample", "mnist-score", "--models", "models", "--samples", "8", "--steps", "6"];
+        holds(&home, &[&sample[..], &["--sampler", rule, "--batch", batch]].concat(), &[]);
+    }
+}
