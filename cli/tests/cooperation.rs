@@ -93,6 +93,7 @@ fn controls_are_trained_killed_resumed_and_played() {
     let play =
         ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--steps", "3", "--samples", "2"];
     home.succeed(&[&play[..], &["--model", "joint/model", "--out", "played"]].concat());
+    home.succeed(&train(&["--set", "updates=1", "--set", "lambda=30", "--from", "joint/model", "--out", "steeper"]));
     let wrong = home.fail(
         2,
         &["compose", "cmad", "--target", "3", "--agents", "3", "--models", "models", "--model", "joint/model"],

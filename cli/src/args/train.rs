@@ -117,6 +117,9 @@ pub struct TrainCmad {
     /// Which controls an update changes
     #[arg(long, value_enum, default_value_t = Scheme::Joint)]
     pub scheme: Scheme,
+    /// Begin with trained controls of the same form, made for another digit or at another tilt
+    #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
+    pub from: Option<String>,
     /// Who takes part.
     #[command(flatten)]
     pub cast: Cast,

@@ -2,7 +2,7 @@
 
 use super::SIDE;
 use super::ensemble::Terms;
-use crate::preset::{ControlNetwork, CostTerms};
+use crate::preset::{AlphaSchedule, ControlNetwork, CostTerms};
 use methods::control::cmad::{Aggregator, Control, Descent, RewardInformed, Weights};
 use nn::{Architecture, Init, Module, Param, Visitor};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub struct ControlsConfig {
     pub lambda: Vec<f64>,
     /// Weight of the running cost.
     pub alpha: f64,
+    /// How it went over time.
+    pub alpha_schedule: AlphaSchedule,
     /// What else is said of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consort: Option<Map<String, Value>>,
@@ -48,6 +50,7 @@ impl Default for ControlsConfig {
             cost: CostTerms { beta: 0.0, gamma: 0.0, epsilon: 1e-3 },
             lambda: vec![1.0],
             alpha: 0.0,
+            alpha_schedule: AlphaSchedule::Constant,
             consort: None,
         }
     }
@@ -80,6 +83,23 @@ impl Controls {
         Ok(controls)
     }
 
+    /// Goes on from controls that were trained for something else; masks stay. An error where networks differ.
+    pub fn start_from(&self, other: &Controls) -> anyhow::Result<()> {
+        let form = |controls: &Controls| (controls.config.agents, controls.config.network.clone());
+        if form(self) != form(other) {
+            let ((agents, network), (others, its)) = (form(self), form(other));
+            let what =
+                format!("controls of {others} agents with {its:?} cannot become those of {agents} with {network:?}");
+            return Err(crate::Error::usage(format!("--from: {what}: give others, or leave it out")).into());
+        }
+        for (param, value) in
+            self.all.iter().flat_map(Module::parameters).zip(other.all.iter().flat_map(Module::parameters))
+        {
+            param.set(value.value())?;
+        }
+        Ok(())
+    }
+
     /// Each agent's.
     pub fn all(&self) -> &[Arc<dyn Control>] {
         &self.all
@@ -103,9 +123,9 @@ impl Controls {
 
     /// What they were trained for.
     pub fn terms(&self) -> anyhow::Result<Terms> {
-        let ControlsConfig { agents, target, cost, alpha, .. } = self.config;
+        let ControlsConfig { agents, target, cost, alpha, alpha_schedule, .. } = self.config;
         let weights = self.config.lambda.iter().map(|&lambda| Weights::new(lambda, SIDE * SIDE, agents));
-        Ok(Terms { target, cost, weights: weights.collect::<methods::Result<_>>()?, alpha })
+        Ok(Terms { target, cost, weights: weights.collect::<methods::Result<_>>()?, running: alpha_schedule.of(alpha) })
     }
 }
 

@@ -4,7 +4,7 @@ use super::SIDE;
 use crate::args::Cast;
 use crate::classifier::Classifier;
 use crate::preset::CostTerms;
-use crate::{Error, denoiser, models};
+use crate::{Error, Record, denoiser, models};
 use data::png_io;
 use methods::control::cmad::{Aggregator, Problem, Running, Weights};
 use methods::cost::{Cost, NegativeLogLikelihood, Seam, Total};
@@ -32,8 +32,32 @@ pub struct Terms {
     pub cost: CostTerms,
     /// Of each agent's energy.
     pub weights: Vec<Weights>,
-    /// Of the running cost.
-    pub alpha: f64,
+    /// The running cost.
+    pub running: Running,
+}
+
+impl Terms {
+    /// lambda in all conventions; a list where agents differ.
+    pub fn conventions(&self) -> [(&'static str, serde_json::Value); 3] {
+        let alike = self.weights.iter().all(|other| other == &self.weights[0]);
+        let all = |of: fn(&Weights) -> f64| match &self.weights[..] {
+            [first, ..] if alike => of(first).into(),
+            weights => weights.iter().map(of).collect::<Vec<f64>>().into(),
+        };
+        [
+            ("lambda_paper", all(Weights::paper)),
+            ("lambda_per_sample", all(Weights::per_sample)),
+            ("tilt", all(Weights::tilt)),
+        ]
+    }
+
+    /// A record with those.
+    pub fn derived_in(&self, record: Record) -> Record {
+        self.conventions().into_iter().fold(record, |record, (name, value)| {
+            let value = toml::Value::try_from(value).unwrap_or_else(|_| toml::Value::String(String::new()));
+            record.with_derived(name, value)
+        })
+    }
 }
 
 impl Ensemble {
@@ -70,7 +94,7 @@ impl Ensemble {
             aggregator,
             cost: Arc::new(cost),
             energy_weights: terms.weights.iter().map(Weights::per_sample).collect(),
-            running: Running::Constant(terms.alpha),
+            running: terms.running,
             object: [1, SIDE, SIDE],
         })
     }

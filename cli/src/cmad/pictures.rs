@@ -35,8 +35,8 @@ impl Pictures<'_> {
         let report = report.section("Before and after");
         let before = self.free.count();
         let panels = [
-            Panel::new(&self.colours(&self.free.objects, before)?, 2, "each agent by itself")?,
-            Panel::new(&self.colours(&self.outcome.objects[..before * SIDE * SIDE], before)?, 2, "together")?,
+            Panel::new(&self.colours(&self.free.objects, before)?, 3, "each agent by itself")?,
+            Panel::new(&self.colours(&self.outcome.objects[..before * SIDE * SIDE], before)?, 3, "together")?,
         ];
         let caption = format!(
             "The object that the agents' stripes make, from the same noise: without control, and under it. A colour is an \

@@ -131,8 +131,10 @@ impl Scores {
     }
 
     /// The metrics of `--json`.
-    pub fn metrics(&self, outcome: &Outcome, summary: Summary) -> Summary {
+    pub fn metrics(&self, outcome: &Outcome, terms: &Terms, summary: Summary) -> Summary {
         let agents = self.own.len();
+        let conventions = terms.conventions().into_iter();
+        let summary = conventions.fold(summary, |summary, (name, value)| summary.metric(name, value));
         let over = |of: &dyn Fn(usize) -> f64| mean(&(0..agents).map(of).collect::<Vec<_>>());
         summary
             .metric("samples", outcome.count())

@@ -10,7 +10,7 @@ use crate::preset::{self, CdpsPreset};
 use crate::report::Report;
 use crate::summary::significant;
 use crate::{Error, Progress, Record, RunFolder, Summary, models};
-use methods::control::cmad::{Problem, Steering, Weights};
+use methods::control::cmad::{Problem, Running, Steering};
 use nn::{Architecture, Module, State};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn cdps(arguments: &Cdps, device: &Device) -> anyhow::Result<Summary> {
     let Composition { target, agents, ref cast, .. } = *composition;
     let preset: CdpsPreset = preset::load(&arguments.preset)?;
     let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
-    let terms = Terms { target, cost: preset.cost, weights, alpha: 0.0 };
+    let terms = Terms { target, cost: preset.cost, weights, running: Running::Constant(0.0) };
     let ensemble = Ensemble::load(cast, agents, device)?;
     let problem = ensemble.problem(aggregator(cast, agents, device)?, &terms)?;
     let record = Record::new("compose", "cdps", device, composition.machine.seed)
@@ -133,9 +133,7 @@ impl Piece<'_> {
         if self.composition.plan {
             return self.plan();
         }
-        let record = weights(&self.terms.weights)
-            .into_iter()
-            .fold(self.record.clone(), |record, (name, value)| record.with_derived(name, value));
+        let record = self.terms.derived_in(self.record.clone());
         let mut folder = RunFolder::create(self.composition.out.dir.as_deref(), &record)?;
         let samples = self.composition.samples as u64;
         let free = Steering::None;
@@ -156,7 +154,7 @@ impl Piece<'_> {
         folder.write("samples.png", &pictures.samples()?.encode()?)?;
         let report = self.report(&scores, &outcome, &record, &pictures)?;
         folder.write("report.html", report.html().as_bytes())?;
-        Ok(scores.metrics(&outcome, Summary::of(&record, self.device, folder.dir())))
+        Ok(scores.metrics(&outcome, &self.terms, Summary::of(&record, self.device, folder.dir())))
     }
 
     /// What it will take to make it.
@@ -229,18 +227,4 @@ impl Piece<'_> {
         let shares = [scores.own_confidence(i), scores.own_target(i)].map(|share| format!("{:.1} %", 100.0 * share));
         [format!("agent {}", i + 1)].into_iter().chain(numbers).chain(shares).collect()
     }
-}
-
-/// lambda in all conventions; the first agent's, where all have the same.
-pub(super) fn weights(weights: &[Weights]) -> Vec<(&'static str, toml::Value)> {
-    let alike = weights.iter().all(|other| other == &weights[0]);
-    let all = |of: fn(&Weights) -> f64| match weights {
-        [first, ..] if alike => toml::Value::from(of(first)),
-        _ => weights.iter().map(of).collect::<Vec<f64>>().into(),
-    };
-    vec![
-        ("lambda_paper", all(Weights::paper)),
-        ("lambda_per_sample", all(Weights::per_sample)),
-        ("tilt", all(Weights::tilt)),
-    ]
 }

@@ -1,7 +1,7 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
 use super::{Preset, Schedule, channels, counts, not_negative, positive, unet};
-use methods::control::cmad::{Order, Response, Weights};
+use methods::control::cmad::{Order, Response, Running, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `consort train cmad`. Greek names are the paper's.
@@ -19,6 +19,8 @@ pub struct CmadPreset {
     pub lambda_as: Convention,
     /// Weight of the running cost.
     pub alpha: f64,
+    /// How it goes over time.
+    pub alpha_schedule: AlphaSchedule,
     /// Adam's learning rate.
     pub lr: f64,
     /// Updates over which it rises.
@@ -78,6 +80,26 @@ pub enum Convention {
     Paper,
     /// On the energy of one sample, as a sum.
     Sample,
+}
+
+/// How the weight of the running cost goes over time; see [`Running`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlphaSchedule {
+    /// As it is, as in the paper's experiments.
+    Constant,
+    /// Times alpha(t)^2: less where the estimate says little.
+    Signal,
+}
+
+impl AlphaSchedule {
+    /// The running cost of weight `alpha`.
+    pub fn of(self, alpha: f64) -> Running {
+        match self {
+            AlphaSchedule::Constant => Running::Constant(alpha),
+            AlphaSchedule::Signal => Running::Signal(alpha),
+        }
+    }
 }
 
 /// See [`autograd::Memory`].

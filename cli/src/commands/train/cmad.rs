@@ -7,13 +7,12 @@ use crate::args::{self, Cast, TrainCmad};
 use crate::cmad::ensemble::aggregator;
 use crate::cmad::play::mean;
 use crate::cmad::{Controls, ControlsConfig, Ensemble, Play, SIDE, Scores, Terms};
-use crate::commands::compose;
 use crate::plot::Plot;
 use crate::preset::{self, CmadPreset, Preset};
 use crate::report::Report;
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
-use crate::{Error, Progress, Record, RunFolder, Summary};
+use crate::{Error, Progress, Record, RunFolder, Summary, models};
 use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Steering, Training, Weights};
 use methods::{Grid, Noise};
 use nn::{Adam, Init, SavedState, State};
@@ -34,15 +33,17 @@ struct Asked {
     judge: String,
     mask: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<PathBuf>,
 }
 
 impl Asked {
     fn of(arguments: &TrainCmad) -> Asked {
-        let TrainCmad { target, agents, scheme, cast, .. } = arguments.clone();
+        let TrainCmad { target, agents, scheme, from, cast, .. } = arguments.clone();
         let Cast { score, guide, judge, mask, models } = cast;
         // The parser asks for a target unless a run is resumed.
-        Asked { target: target.unwrap_or(0), agents, scheme, score, guide, judge, mask, models: models.dir }
+        Asked { target: target.unwrap_or(0), agents, scheme, score, guide, judge, mask, from, models: models.dir }
     }
 
     fn cast(&self) -> Cast {
@@ -79,9 +80,7 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
             folder
         }
         None => {
-            let derived = compose::weights(&school.terms.weights);
-            let record =
-                derived.into_iter().fold(record.clone(), |record, (name, value)| record.with_derived(name, value));
+            let record = school.terms.derived_in(record.clone());
             let record = record.with_derived("scheme", school.training.scheme().name());
             RunFolder::create(arguments.training.out.dir.as_deref(), &record)?
         }
@@ -138,11 +137,15 @@ impl School {
             cost: preset.cost,
             lambda: weights.iter().map(Weights::per_sample).collect(),
             alpha: preset.alpha,
+            alpha_schedule: preset.alpha_schedule,
             consort: None,
         };
         let start = aggregator(&cast, agents, &device)?;
         let controls = Controls::new(config, &start, &mut Init::seeded(&device, record.seed))?;
-        let terms = Terms { target, cost: preset.cost, weights, alpha: preset.alpha };
+        if let Some(name) = &asked.from {
+            controls.start_from(&nn::load(&models::find(name, cast.models.dir.as_deref())?, &device)?)?;
+        }
+        let terms = Terms { target, cost: preset.cost, weights, running: preset.alpha_schedule.of(preset.alpha) };
         let problem = ensemble.problem(controls.aggregator()?, &terms)?;
         let scheme = match asked.scheme {
             args::Scheme::Joint => Scheme::Joint,
@@ -274,7 +277,7 @@ impl School {
             .repeat(record)?;
         folder.write("report.html", report.html().as_bytes())?;
         let summary = Summary::of(record, &self.device, folder.dir()).metric("updates", self.training.updates());
-        Ok(scores.metrics(&outcome, summary))
+        Ok(scores.metrics(&outcome, &self.terms, summary))
     }
 }
 
