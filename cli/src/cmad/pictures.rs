@@ -5,6 +5,7 @@ use super::play::{Frame, Outcome};
 use super::{SIDE, Terms};
 use crate::plot::Plot;
 use crate::report::{AGENTS, Panel, Report, sheet, tint};
+use data::grid::Grid;
 use data::png_io::Picture;
 
 /// Images in a strip.
@@ -30,14 +31,31 @@ impl Pictures<'_> {
         sheet(&self.outcome.objects, [n, 1, SIDE, SIDE], columns)
     }
 
+    /// What the same noise becomes without control (left) and under it (right), large.
+    pub fn before_and_after(&self) -> data::Result<Picture> {
+        let [before, after] = self.sheets()?;
+        let Picture { width, height, .. } = before;
+        let planes = |sheet: &Picture| {
+            let plane =
+                |channel| sheet.bytes.iter().skip(channel).step_by(3).map(|&byte| f32::from(byte) / 127.5 - 1.0);
+            (0..3).flat_map(plane).collect::<Vec<f32>>()
+        };
+        let both = [planes(&before), planes(&after)].concat();
+        Grid { columns: 2, scale: 3, border: 6, background: 255 }.picture(&both, [2, 3, height, width])
+    }
+
+    /// The first objects without control, and under it.
+    fn sheets(&self) -> data::Result<[Picture; 2]> {
+        let count = self.free.count();
+        let after = &self.outcome.objects[..count * SIDE * SIDE];
+        Ok([self.colours(&self.free.objects, count)?, self.colours(after, count)?])
+    }
+
     /// The report with the figures.
     pub fn add_to(&self, report: Report) -> data::Result<Report> {
         let report = report.section("Before and after");
-        let before = self.free.count();
-        let panels = [
-            Panel::new(&self.colours(&self.free.objects, before)?, 3, "each agent by itself")?,
-            Panel::new(&self.colours(&self.outcome.objects[..before * SIDE * SIDE], before)?, 3, "together")?,
-        ];
+        let [before, after] = self.sheets()?;
+        let panels = [Panel::new(&before, 3, "each agent by itself")?, Panel::new(&after, 3, "together")?];
         let caption = format!(
             "The object that the agents' stripes make, from the same noise: without control, and under it. A colour is an \
              agent's part. All are asked for a {}.",

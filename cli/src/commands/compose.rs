@@ -152,6 +152,7 @@ impl Piece<'_> {
         let owners = self.problem.aggregator.owners([SIDE; 2])?;
         let pictures = Pictures { outcome: &outcome, free: &free, owners: &owners, terms: &self.terms };
         folder.write("samples.png", &pictures.samples()?.encode()?)?;
+        folder.write("before-after.png", &pictures.before_and_after()?.encode()?)?;
         let report = self.report(&scores, &outcome, &record, &pictures)?;
         folder.write("report.html", report.html().as_bytes())?;
         Ok(scores.metrics(&outcome, &self.terms, Summary::of(&record, self.device, folder.dir())))
