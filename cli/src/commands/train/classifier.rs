@@ -15,7 +15,7 @@ use autograd::Var;
 use data::Mnist;
 use methods::Noise;
 use nn::{Architecture, Cnn, Init, Module};
-use tensor::{DType, Device};
+use tensor::Device;
 
 /// `streams` is added to the seed.
 pub(super) fn run<P>(method: &str, streams: u64, arguments: &TrainClassifier) -> anyhow::Result<Summary>
@@ -50,9 +50,8 @@ where
         return Ok(rehearsal.summary(&run.record, updates.then(exam)));
     }
     let mut folder = run.train(&mut trainer, loss)?;
-    // What is examined is what is written.
     let dtype = arguments.training.export.dtype();
-    network.parameters().iter().try_for_each(|param| param.set(param.value().cast(dtype)?.cast(DType::F32)?))?;
+    super::round(&network, dtype)?;
     let classifier = classifier::Classifier::new(network, 1.0);
     let exam = Exam { classifier: &classifier, mnist: &run.mnist, device: &run.device, noise };
     let examined = exam.take(exam.fit_temperature(used.end..count)?)?;

@@ -9,7 +9,7 @@ use crate::cmad::play::mean;
 use crate::cmad::{Controls, ControlsConfig, Ensemble, Play, SIDE, Scores, Terms};
 use crate::plot::Plot;
 use crate::preset::{self, CmadPreset, Preset};
-use crate::report::Report;
+use crate::report::{Panel, Report, sheet};
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
 use crate::{Error, Progress, Record, RunFolder, Summary, models};
@@ -87,7 +87,9 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     };
     let quiet = arguments.training.output.quiet;
     school.train(&mut folder, quiet)?;
-    nn::save(&folder.file(MODEL), &school.controls, arguments.training.export.dtype())?;
+    let dtype = arguments.training.export.dtype();
+    super::round(&school.controls, dtype)?;
+    nn::save(&folder.file(MODEL), &school.controls, dtype)?;
     school.finish(&record, folder, quiet)
 }
 
@@ -258,6 +260,8 @@ impl School {
         let costs = Plot::new("update", "cost").line("objective", series("objective")).line("psi", series("psi"));
         folder.write("loss.svg", costs.svg().as_bytes())?;
         let energy = Plot::new("update", "mean square of u").line("energy", series("energy"));
+        let picture = sheet(&outcome.objects, [outcome.count(), 1, SIDE, SIDE], 0)?;
+        folder.write("samples.png", &picture.encode()?)?;
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let lead = format!(
             "Controls under which {} copies of one model make one {}; scheme: {}.",
@@ -274,6 +278,8 @@ impl School {
             .plot(&costs, "Of each update's trajectories, averaged to the width of a screen.")
             .plot(&energy, "The energy of the controls, as a mean over pixels and agents.")
             .prose(&format!("{}.", self.terms.weights[0]))
+            .section("What they make")
+            .figure(&[Panel::new(&picture, 2, "")?], "The digits of the trial, from noise that no update saw.")
             .repeat(record)?;
         folder.write("report.html", report.html().as_bytes())?;
         let summary = Summary::of(record, &self.device, folder.dir()).metric("updates", self.training.updates());

@@ -14,10 +14,11 @@ use crate::training::Trainer;
 use crate::{Error, Progress, Record, Result, RunFolder, Summary};
 use autograd::Var;
 use data::{Mnist, fetch};
+use nn::Module;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
-use tensor::Device;
+use tensor::{DType, Device};
 
 /// Where the finished model goes, within the run's folder.
 const MODEL: &str = "model";
@@ -134,6 +135,14 @@ fn object(what: &impl Serialize) -> Result<Map<String, Value>> {
         Ok(other) => Err(Error::usage(format!("{other} cannot be said of a model"))),
         Err(error) => Err(Error::usage(format!("the model cannot be described: {error}"))),
     }
+}
+
+/// Rounds parameters to what a file of `dtype` holds, so that what is examined is what is written.
+fn round(module: &dyn Module, dtype: DType) -> nn::Result<()> {
+    module.parameters().iter().try_for_each(|param| {
+        let value = param.value();
+        param.set(value.cast(dtype)?.cast(value.dtype())?)
+    })
 }
 
 /// Updates at the end over which the loss is averaged.
