@@ -3,10 +3,12 @@
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
+/// Where a training's run folder has its model.
+const IN_RUN: &str = "model";
 /// The file that makes a folder a model.
 const CONFIG: &str = "config.json";
 
-/// The folder of the model `name`: a path to one, or one of the shipped models, which are looked for in `given` alone if
+/// The folder of the model `name`: a path to one or to the run that trained it, or one of the shipped models, which are looked for in `given` alone if
 /// that is there, otherwise in `$CONSORT_MODELS`, `<program>/../share/consort/models`, and the checkout. The error lists
 /// the places.
 pub fn find(name: &str, given: Option<&Path>) -> Result<PathBuf> {
@@ -28,8 +30,8 @@ pub fn places(given: Option<&Path>) -> Vec<PathBuf> {
 
 fn find_in(name: &str, places: &[PathBuf]) -> Result<PathBuf> {
     let named = Path::new(name);
-    if is_model(named) {
-        return Ok(named.to_owned());
+    if let Some(model) = [named.to_owned(), named.join(IN_RUN)].into_iter().find(|folder| is_model(folder)) {
+        return Ok(model);
     }
     // A path that leads nowhere is a slip, no name to look for elsewhere.
     if named.is_dir() || named.is_absolute() || name.starts_with('.') {

@@ -55,15 +55,6 @@ impl Progress {
             Shown::Lines(_) | Shown::Nothing => {}
         }
     }
-
-    /// A line for the reader that does not disturb the bar.
-    pub fn note(&self, line: &str) {
-        match &self.shown {
-            Shown::Bar(bar) => bar.suspend(|| say(line)),
-            Shown::Lines(_) => say(line),
-            Shown::Nothing => {}
-        }
-    }
 }
 
 /// The bar leaves the screen; what it came to is told by others.

@@ -5,6 +5,37 @@ mod common;
 use common::{Home, metrics};
 use std::fs;
 
+/// Killed as soon as there is a folder, before there is a checkpoint.
+#[test]
+fn a_run_without_a_checkpoint_begins_again() {
+    let home = Home::new();
+    let network = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+    let settings = [&network[..], &["steps=30", "batch=6"]].concat();
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let begin = ["train", "mnist-score", "--data", ".", "--threads", "1"];
+    home.succeed(&[&begin[..], &settings, &["--out", "whole"]].concat());
+    assert!(home.killed_after(&[&begin[..], &settings, &["--out", "killed"]].concat(), &home.path("killed"), 1));
+    assert!(!home.path("killed/checkpoint.safetensors").exists());
+    home.succeed(&["train", "mnist-score", "--resume", "killed"]);
+    let read = |run: &str| fs::read(home.path(run).join("checkpoint.safetensors")).unwrap();
+    assert!(read("whole") == read("killed"));
+    assert_eq!(metrics(&home.path("whole")), metrics(&home.path("killed")));
+}
+
+/// Image files that were cut short, and that go on.
+#[test]
+fn files_of_another_length_are_refused() {
+    let home = Home::new();
+    let images = home.path("train-images-idx3-ubyte");
+    let whole = fs::read(&images).unwrap();
+    for (bytes, what) in [(whole[..1000].to_vec(), "ends"), ([&whole[..], &[0]].concat(), "goes on after")] {
+        fs::write(&images, bytes).unwrap();
+        let told = home.fail(2, &["train", "mnist-score", "--data", ".", "--out", "run"]);
+        assert!(told.contains("train-images-idx3-ubyte") && told.contains(what) && told.lines().count() == 1, "{told}");
+        assert!(!home.path("run").exists());
+    }
+}
+
 /// A run that is killed and resumed, with another number of threads, leaves the same bits as one that is not.
 fn killed_and_resumed(job: &str, settings: &[&str]) {
     let home = Home::new();

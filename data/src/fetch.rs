@@ -88,7 +88,7 @@ impl Recipe<'_> {
     fn is_complete(&self, dir: &Path) -> bool {
         FILES.into_iter().zip(self.md5).all(|(name, want)| {
             let path = dir.join(name);
-            File::open(&path).is_ok_and(|file| copy(file, io::sink()).is_ok_and(|got| got == want))
+            File::open(&path).is_ok_and(|file| copy((file, &path), (io::sink(), &path)).is_ok_and(|got| got == want))
         })
     }
 
@@ -139,7 +139,7 @@ fn unpack(archive: &Path, to: &Path) -> io::Result<()> {
 /// Copies a file, unpacked if it is gzipped, and checks its md5 on the way.
 fn take(from: &Path, to: &Path, want: &str) -> Result<()> {
     let file = File::create(to).map_err(Error::io("create", to))?;
-    let got = copy(idx::unpacked(from)?.take(idx::LIMIT), &file).map_err(Error::io("copy", from))?;
+    let got = copy((idx::unpacked(from)?.take(idx::LIMIT), from), (&file, to))?;
     file.sync_all().map_err(Error::io("write", to))?;
     if got == want {
         return Ok(());
@@ -149,14 +149,14 @@ fn take(from: &Path, to: &Path, want: &str) -> Result<()> {
 }
 
 /// Copies to the end; the md5 of what was copied, in hexadecimal.
-fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<String> {
+fn copy((mut from, source): (impl Read, &Path), (mut to, target): (impl Write, &Path)) -> Result<String> {
     let (mut md5, mut buffer) = (Md5::new(), vec![0; 1 << 16]);
     loop {
-        match from.read(&mut buffer)? {
+        match from.read(&mut buffer).map_err(|error| Error::format(source, idx::unreadable(error)))? {
             0 => break,
             n => {
                 md5.update(&buffer[..n]);
-                to.write_all(&buffer[..n])?;
+                to.write_all(&buffer[..n]).map_err(Error::io("write", target))?;
             }
         }
     }
@@ -170,8 +170,13 @@ mod tests {
     use crate::idx::tests::gzip;
     use crate::mnist::tests::small;
 
+    fn md5(bytes: &[u8]) -> String {
+        let nowhere = Path::new("");
+        copy((bytes, nowhere), (io::sink(), nowhere)).unwrap()
+    }
+
     fn sums() -> [String; 4] {
-        small().map(|(_, bytes)| copy(&bytes[..], io::sink()).unwrap())
+        small().map(|(_, bytes)| md5(&bytes))
     }
 
     /// Runs `work` with a recipe for the small files, `npm` as its program.
@@ -196,8 +201,8 @@ mod tests {
 
     #[test]
     fn md5_of_known_words() {
-        assert_eq!(copy(&b""[..], io::sink()).unwrap(), "d41d8cd98f00b204e9800998ecf8427e"); // RFC 1321, A.5
-        assert_eq!(copy(&b"message digest"[..], io::sink()).unwrap(), "f96b697d7cb7938d525a2f31aaf161d0");
+        assert_eq!(md5(b""), "d41d8cd98f00b204e9800998ecf8427e"); // RFC 1321, A.5
+        assert_eq!(md5(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
     }
 
     #[test]

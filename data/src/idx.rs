@@ -87,7 +87,7 @@ fn four(bytes: &mut impl Read, at: usize, rank: usize) -> Result<[u8; 4], String
     })
 }
 
-fn unreadable(source: io::Error) -> String {
+pub(crate) fn unreadable(source: io::Error) -> String {
     format!("cannot be read or unpacked ({source}): it is damaged, fetch it again")
 }
 

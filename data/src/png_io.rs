@@ -62,11 +62,6 @@ impl Picture {
         written.map_err(|error| Error::Argument(format!("cannot encode a PNG of {width} x {height}: {error}")))?;
         Ok(file)
     }
-
-    /// Writes the picture to a file.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, self.encode()?).map_err(Error::io("write", path))
-    }
 }
 
 /// Reads a PNG of any kind as grey bytes of `width` x `height`, row-major. Colour becomes luma (ITU-R BT.601), 16 bits
@@ -140,7 +135,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
         let image = picture(7, 5, Colour::Grey);
-        image.write(&path).unwrap();
+        std::fs::write(&path, image.encode().unwrap()).unwrap();
         assert_eq!(read_grey(&path, 7, 5).unwrap(), image.bytes);
         assert_eq!(read_mask(&path, 7, 5).unwrap()[1], 37.0 / 255.0);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! `consort compare`: runs of `consort compose`, sample by sample.
 
-use super::{Out, Output};
+use super::{Out, Output, range};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub struct Compare {
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// Price energy in every run's objective so that the optimum tilts by it, 1/(2 lambda) [default: each run's own]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = range::tilt)]
     pub tilt: Option<f64>,
     /// Where the comparison goes.
     #[command(flatten)]

@@ -34,21 +34,27 @@ impl ComposeMethod {
 /// Who takes part.
 #[derive(Args, Clone, Debug)]
 pub struct Cast {
-    /// What the agents were trained on: a shipped model by name, or a checkpoint's folder; given again, one for each agent
-    #[arg(long, value_name = "MODEL", default_value = "mnist-score")]
+    /// The agents' denoiser: a shipped model by name, or a checkpoint's folder; given again, one for each agent [default:
+    /// mnist-score]
+    #[arg(long, value_name = "MODEL")]
     pub score: Vec<String>,
-    /// The classifier whose gradient steers
-    #[arg(long, value_name = "MODEL", default_value = "mnist-guide")]
-    pub guide: String,
-    /// The classifier that judges what came out
-    #[arg(long, value_name = "MODEL", default_value = "mnist-judge")]
-    pub judge: String,
-    /// A PNG of 28 x 28 that is white where an agent draws, given once for each agent [default: stripes of rows]
-    #[arg(long, value_name = "FILE")]
-    pub mask: Vec<PathBuf>,
+    /// The classifier whose gradient steers [default: mnist-guide]
+    #[arg(long, value_name = "MODEL")]
+    pub guide: Option<String>,
+    /// The classifier that judges what came out [default: mnist-judge]
+    #[arg(long, value_name = "MODEL")]
+    pub judge: Option<String>,
     /// Where shipped models are.
     #[command(flatten)]
     pub models: Models,
+}
+
+/// Whose pixels are whose.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Masks {
+    /// A PNG of 28 x 28 that is white where an agent draws, given once for each agent [default: stripes of rows]
+    #[arg(id = "mask", long = "mask", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// What both methods take.
@@ -78,7 +84,7 @@ pub struct Composition {
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
-    /// Rehearse one step, predict FLOPs, peak bytes and time, and make nothing
+    /// Rehearse small parts, predict FLOPs, peak bytes and time, and make nothing
     #[arg(long)]
     pub plan: bool,
     /// How results are told.
@@ -89,8 +95,8 @@ pub struct Composition {
 /// `consort compose cmad`.
 #[derive(Args, Clone, Debug)]
 pub struct Cmad {
-    /// The trained controls: a shipped model by name, or a run's folder [default: those shipped for this digit and
-    /// number of agents]
+    /// The trained controls: a shipped model by name, or the folder of a run or of its model [default: those shipped for
+    /// this digit and number of agents]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// What both methods take.
@@ -104,6 +110,9 @@ pub struct Cdps {
     /// With which figures.
     #[command(flatten)]
     pub preset: PresetChoice,
+    /// Whose pixels are whose.
+    #[command(flatten)]
+    pub masks: Masks,
     /// What both methods take.
     #[command(flatten)]
     pub composition: Composition,

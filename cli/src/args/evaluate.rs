@@ -30,7 +30,7 @@ pub struct Sample {
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
-    /// Rehearse one step, predict FLOPs, peak bytes and time, and make nothing
+    /// Rehearse small parts, predict FLOPs, peak bytes and time, and make nothing
     #[arg(long)]
     pub plan: bool,
     /// How results are told.

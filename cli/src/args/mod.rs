@@ -13,7 +13,7 @@ mod range;
 mod train;
 
 pub use compare::Compare;
-pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition};
+pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition, Masks};
 pub use data::{Data, DataSet};
 pub use evaluate::{Evaluate, Forward, Rule, Sample};
 pub use train::{Export, Job, Scheme, Train, TrainClassifier, TrainCmad, TrainScore, Training};

@@ -28,6 +28,11 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     within(text, 0..=1024, "threads, 0 for one on each core")
 }
 
+pub(super) fn tilt(text: &str) -> Result<f64, String> {
+    let tilt = text.trim().parse().ok().filter(|tilt: &f64| *tilt > 0.0 && tilt.is_finite());
+    tilt.ok_or_else(|| "give a number above 0".into())
+}
+
 /// TOML has no larger whole numbers, and `run.toml` holds the seed.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     within(text, 0..=i64::MAX as u64, "for the seed")

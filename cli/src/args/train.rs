@@ -1,6 +1,6 @@
 //! `consort train`.
 
-use super::{Cast, Machine, Out, Output, PresetChoice, range};
+use super::{Cast, Machine, Masks, Out, Output, PresetChoice, range};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub struct Training {
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
-    /// Rehearse one step, predict FLOPs, peak bytes and time, and make nothing
+    /// Rehearse small parts, predict FLOPs, peak bytes and time, and make nothing
     #[arg(long, conflicts_with = "resume")]
     pub plan: bool,
     /// How results are told.
@@ -109,17 +109,20 @@ pub struct TrainClassifier {
 #[derive(Args, Clone, Debug)]
 pub struct TrainCmad {
     /// The digit to make
-    #[arg(long, value_name = "D", value_parser = range::target, required_unless_present = "resume")]
+    #[arg(long, value_name = "D", value_parser = range::target, required_unless_present = "resume", conflicts_with = "resume")]
     pub target: Option<u8>,
     /// Agents, each with a stripe of rows
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = range::agents)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = range::agents, conflicts_with = "resume")]
     pub agents: usize,
     /// Which controls an update changes
-    #[arg(long, value_enum, default_value_t = Scheme::Joint)]
+    #[arg(long, value_enum, default_value_t = Scheme::Joint, conflicts_with = "resume")]
     pub scheme: Scheme,
     /// Begin with trained controls of the same form, made for another digit or at another tilt
     #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
     pub from: Option<String>,
+    /// Whose pixels are whose.
+    #[command(flatten)]
+    pub masks: Masks,
     /// Who takes part.
     #[command(flatten)]
     pub cast: Cast,

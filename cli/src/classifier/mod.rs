@@ -8,6 +8,7 @@ use crate::Error;
 use crate::training::images;
 use autograd::Var;
 use data::Split;
+use data::mnist::CLASSES;
 use methods::metrics::Moments;
 use nn::{Architecture, Cnn, Module, SavedState, State};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,18 @@ impl Classifier {
         let described: Described = serde_json::from_value(said).map_err(|error| uncalibrated(folder, &error))?;
         let path = folder.join(MOMENTS);
         let moments = if path.is_file() { read_moments(&path, device)? } else { vec![] };
-        Ok(Classifier { moments, ..Classifier::new(network, described.temperature) })
+        let classifier = Classifier { moments, ..Classifier::new(network, described.temperature) };
+        let fits = |moments: &Moments| moments.mean().len() == classifier.width();
+        if !classifier.moments.is_empty()
+            && (classifier.moments.len() != classifier.classes() + 1 || !classifier.moments.iter().all(fits))
+        {
+            return Err(misshaped(&path).into());
+        }
+        if !(classifier.temperature > 0.0 && classifier.temperature.is_finite()) {
+            let what = format!("has the temperature {}, and it is above 0", classifier.temperature);
+            return Err(Error::usage(format!("{} {what}: train it again", folder.display())).into());
+        }
+        Ok(classifier)
     }
 
     /// Of a network that is not trained further.
@@ -73,6 +85,16 @@ impl Classifier {
     /// How many numbers a feature vector has.
     pub fn width(&self) -> usize {
         self.network.config().channels.last().copied().unwrap_or_default()
+    }
+
+    /// Refuses one that cannot judge digits.
+    pub fn expect_digits(&self, folder: &Path) -> crate::Result<()> {
+        let (channels, classes) = (self.network.config().in_channels, self.classes());
+        if channels == 1 && classes >= usize::from(CLASSES) {
+            return Ok(());
+        }
+        let what = format!("tells {classes} classes of images of {channels} channels apart, and digits are 10 of 1");
+        Err(Error::usage(format!("{} {what}: give another `--judge`", folder.display())))
     }
 
     /// Those of one class of the test set, where they are known.
@@ -165,7 +187,7 @@ fn read_moments(path: &Path, device: &Device) -> anyhow::Result<Vec<Moments>> {
 }
 
 fn misshaped(path: &Path) -> Error {
-    let what = "does not hold `mean` [n, d] and `covariance` [n, d, d]: train the judge again";
+    let what = "does not hold `mean` [classes + 1, d] and `covariance` [classes + 1, d, d] of the model beside it: train the judge again";
     Error::usage(format!("{} {what}", path.display()))
 }
 

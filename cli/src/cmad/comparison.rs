@@ -1,6 +1,8 @@
 //! Runs of `consort compose` side by side: the same digit, agents, seed and samples, so that samples are pairs.
 
+use super::ensemble::Names;
 use super::{SIDE, scores};
+use crate::preset::CostTerms;
 use crate::{Error, Record, Result};
 use methods::metrics::{Interval, bootstrap};
 use serde::Deserialize;
@@ -18,8 +20,8 @@ pub struct Entry {
     pub name: String,
     /// What a comparison needs to be the same.
     pub asked: Asked,
-    /// lambda on a sample's energy, as it was run with.
-    pub lambda: f64,
+    /// Of all random numbers.
+    pub seed: u64,
     /// Of all samples together.
     pub frechet: Option<f64>,
     /// Of all samples together.
@@ -38,10 +40,14 @@ pub struct Asked {
     pub samples: usize,
     /// Steps of the sampler.
     pub steps: usize,
-    /// The first agents' model.
-    pub score: Vec<String>,
-    /// Who judges.
-    pub judge: String,
+    /// Whose pixels are whose.
+    #[serde(default)]
+    pub mask: Vec<PathBuf>,
+    /// Who takes part.
+    #[serde(flatten)]
+    pub names: Names,
+    /// What the digit was to be.
+    pub cost: CostTerms,
     #[serde(default)]
     controls: Option<String>,
 }
@@ -51,16 +57,20 @@ struct Sample {
     psi: f64,
     seam: f64,
     energy: f64,
+    objective: f64,
     guide: u8,
     judge: u8,
     own_confidence: f64,
 }
 
 /// Figures of a sample that have a mean and an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Figure {
-    /// lambda E + Psi.
-    Objective,
+    /// J as the run had it, or lambda E + Psi at a tilt.
+    Objective {
+        /// 1/(2 lambda).
+        tilt: Option<f64>,
+    },
     /// Psi at the end.
     Psi,
     /// Its part for seams.
@@ -92,9 +102,6 @@ impl Entry {
         if samples.len() != asked.samples || samples.is_empty() {
             return Err(damaged(&path, &format!("{} lines for {} samples", samples.len(), asked.samples)));
         }
-        let number = |key: &str| record.derived.get(key).and_then(toml::Value::as_float);
-        let lambda =
-            number("lambda_per_sample").ok_or_else(|| damaged(&dir.join("run.toml"), "one lambda is missing"))?;
         let scale = record.preset.get("scale").and_then(toml::Value::as_float);
         let name = match (&asked.controls, scale) {
             (Some(controls), _) => controls_name(controls),
@@ -108,7 +115,7 @@ impl Entry {
             method,
             name,
             asked,
-            lambda,
+            seed: record.seed,
             frechet: whole.frechet,
             diversity: whole.diversity,
             samples,
@@ -118,32 +125,33 @@ impl Entry {
     /// An error unless samples of both runs are pairs.
     pub fn expect_pairs(&self, first: &Entry) -> Result<()> {
         let alike = |asked: &Asked| Asked { controls: None, ..asked.clone() };
-        if alike(&self.asked) == alike(&first.asked) {
+        if self.seed == first.seed && alike(&self.asked) == alike(&first.asked) {
             return Ok(());
         }
         Err(Error::usage(format!(
-            "{} and {} differ in more than the method: compare runs with the same --target, --agents, --samples, --steps and models",
+            "{} and {} differ in more than the method: compare runs with the same --target, --agents, --mask, --samples, --steps, --seed, cost and models",
             first.dir.display(),
             self.dir.display()
         )))
     }
 
-    /// The mean of a figure with its 95 % interval; `lambda` prices energy.
-    pub fn interval(&self, figure: Figure, lambda: f64) -> Result<Interval> {
-        self.resampled(&self.figures(figure, lambda))
+    /// The mean of a figure with its 95 % interval.
+    pub fn interval(&self, figure: Figure) -> Result<Interval> {
+        self.resampled(&self.figures(figure))
     }
 
     /// The mean of the difference to `first`, pair by pair, with its interval.
-    pub fn difference(&self, first: &Entry, figure: Figure, lambda: [f64; 2]) -> Result<Interval> {
-        let (own, other) = (self.figures(figure, lambda[0]), first.figures(figure, lambda[1]));
-        self.resampled(&own.iter().zip(&other).map(|(a, b)| a - b).collect::<Vec<_>>())
+    pub fn difference(&self, first: &Entry, figure: Figure) -> Result<Interval> {
+        let pairs = self.figures(figure).into_iter().zip(first.figures(figure));
+        self.resampled(&pairs.map(|(own, other)| own - other).collect::<Vec<_>>())
     }
 
-    fn figures(&self, figure: Figure, lambda: f64) -> Vec<f64> {
+    fn figures(&self, figure: Figure) -> Vec<f64> {
         let is_target = |class: u8| f64::from(u8::from(class == self.asked.target));
         let pixels = (SIDE * SIDE * self.asked.agents) as f64;
         let of = |sample: &Sample| match figure {
-            Figure::Objective => lambda * sample.energy * pixels + sample.psi,
+            Figure::Objective { tilt: None } => sample.objective,
+            Figure::Objective { tilt: Some(tilt) } => 0.5 / tilt * sample.energy * pixels + sample.psi,
             Figure::Psi => sample.psi,
             Figure::Seam => sample.seam,
             Figure::Energy => sample.energy,

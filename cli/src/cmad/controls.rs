@@ -2,12 +2,15 @@
 
 use super::SIDE;
 use super::ensemble::Terms;
+use crate::Error;
 use crate::preset::{AlphaSchedule, ControlNetwork, CostTerms};
 use methods::control::cmad::{Aggregator, Control, Descent, RewardInformed, Weights};
+use methods::cost::SeamMap;
 use nn::{Architecture, Init, Module, Param, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tensor::Tensor;
 
 /// What a folder's `config.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub struct Controls {
     all: Vec<Arc<dyn Control>>,
     /// `[agents, 1, 28, 28]`: weights that add up to 1, or logits of those.
     masks: Param,
+    /// `[28, 28]`: who owned each pixel before masks were learned; the seams of the cost are between those.
+    owners: Param,
 }
 
 /// Logits of learned masks start from 0 and this.
@@ -72,14 +77,16 @@ impl Controls {
     pub fn new(config: ControlsConfig, start: &Aggregator, init: &mut Init) -> anyhow::Result<Controls> {
         let controls = Controls::build(config, init)?;
         let masks = if controls.config.learned_masks { Aggregator::learned(start, SHARPNESS)? } else { start.clone() };
-        match masks {
-            Aggregator::Learned { logits } => controls.masks.set(logits.value())?,
-            Aggregator::Masks { masks } => {
-                let all = tensor::Tensor::concat(&masks.iter().collect::<Vec<_>>(), 0)?;
-                controls.masks.set(all.reshape(&controls.masks.shape())?)?;
+        let masks = match masks {
+            Aggregator::Learned { logits } => logits.value(),
+            Aggregator::Masks { masks } => Tensor::concat(&masks.iter().collect::<Vec<_>>(), 0)?,
+            Aggregator::Stack { .. } => {
+                return Err(Error::usage("controls of stacked agents are not kept in folders: give masks").into());
             }
-            Aggregator::Stack { .. } => unreachable_stack()?,
-        }
+        };
+        controls.masks.set(masks.reshape(&controls.masks.shape())?)?;
+        let owners: Vec<f32> = start.owners([SIDE; 2])?.into_iter().map(|owner| owner as f32).collect();
+        controls.owners.set(Tensor::from_slice(init.device(), &[SIDE, SIDE], &owners)?)?;
         Ok(controls)
     }
 
@@ -90,14 +97,10 @@ impl Controls {
             let ((agents, network), (others, its)) = (form(self), form(other));
             let what =
                 format!("controls of {others} agents with {its:?} cannot become those of {agents} with {network:?}");
-            return Err(crate::Error::usage(format!("--from: {what}: give others, or leave it out")).into());
+            return Err(Error::usage(format!("--from: {what}: give others, or leave it out")).into());
         }
-        for (param, value) in
-            self.all.iter().flat_map(Module::parameters).zip(other.all.iter().flat_map(Module::parameters))
-        {
-            param.set(value.value())?;
-        }
-        Ok(())
+        let pairs = self.all.parameters().into_iter().zip(other.all.parameters());
+        Ok(pairs.into_iter().try_for_each(|(param, value)| param.set(value.value()))?)
     }
 
     /// Each agent's.
@@ -125,13 +128,11 @@ impl Controls {
     pub fn terms(&self) -> anyhow::Result<Terms> {
         let ControlsConfig { agents, target, cost, alpha, alpha_schedule, .. } = self.config;
         let weights = self.config.lambda.iter().map(|&lambda| Weights::new(lambda, SIDE * SIDE, agents));
-        Ok(Terms { target, cost, weights: weights.collect::<methods::Result<_>>()?, running: alpha_schedule.of(alpha) })
+        let owners: Vec<usize> = self.owners.value().to_f64()?.into_iter().map(|owner| owner as usize).collect();
+        let seams = SeamMap::between(&owners, [SIDE; 2])?;
+        let weights = weights.collect::<methods::Result<_>>()?;
+        Ok(Terms { target, cost, seams, weights, running: alpha_schedule.of(alpha) })
     }
-}
-
-/// Stripes are masks here: every agent has the whole canvas.
-fn unreachable_stack() -> anyhow::Result<()> {
-    Err(crate::Error::usage("controls of stacked agents are not kept in folders: give masks").into())
 }
 
 impl Architecture for Controls {
@@ -152,7 +153,9 @@ impl Architecture for Controls {
         let all = (0..agents).map(control).collect::<nn::Result<_>>()?;
         let masks = init.constant(&[agents, 1, SIDE, SIDE], 1.0 / agents as f64)?;
         masks.set_trainable(config.learned_masks);
-        Ok(Controls { config, all, masks })
+        let owners = init.constant(&[SIDE, SIDE], 0.0)?;
+        owners.set_trainable(false);
+        Ok(Controls { config, all, masks, owners })
     }
 
     fn config(&self) -> &ControlsConfig {
@@ -164,5 +167,6 @@ impl Module for Controls {
     fn visit(&self, visitor: &mut Visitor<'_>) {
         visitor.module("controls", &self.all);
         visitor.param("masks", &self.masks);
+        visitor.param("owners", &self.owners);
     }
 }

@@ -7,15 +7,42 @@ use crate::preset::CostTerms;
 use crate::{Error, Record, denoiser, models};
 use data::png_io;
 use methods::control::cmad::{Aggregator, Problem, Running, Weights};
-use methods::cost::{Cost, NegativeLogLikelihood, Seam, Total};
+use methods::cost::{Cost, NegativeLogLikelihood, Seam, SeamMap, Total};
 use methods::{Denoiser, NetworkDenoiser, Prediction};
 use nn::{Cnn, Module};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tensor::Device;
 
+/// Who takes part, by name: what a run's record holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Names {
+    /// Denoisers: one for all agents, or one for each.
+    pub score: Vec<String>,
+    /// Whose gradient steers.
+    pub guide: String,
+    /// Who judges.
+    pub judge: String,
+    /// Where shipped models are looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<PathBuf>,
+}
+
+impl Names {
+    /// As they were typed, with the defaults.
+    pub fn of(cast: &Cast) -> Names {
+        let Cast { score, guide, judge, models } = cast.clone();
+        let or = |name: Option<String>, default: &str| name.unwrap_or_else(|| default.into());
+        let score = if score.is_empty() { vec!["mnist-score".into()] } else { score };
+        Names { score, guide: or(guide, "mnist-guide"), judge: or(judge, "mnist-judge"), models: models.dir }
+    }
+}
+
 /// Models from folders, frozen.
 pub struct Ensemble {
-    /// One for each agent; those that share one hold the same.
+    /// One for each agent; those of one name hold the same.
     pub agents: Vec<Arc<NetworkDenoiser>>,
     /// Whose gradient steers.
     pub guide: Arc<Cnn>,
@@ -28,8 +55,10 @@ pub struct Ensemble {
 pub struct Terms {
     /// The digit.
     pub target: u8,
-    /// The seams.
+    /// Weights of the seams.
     pub cost: CostTerms,
+    /// Where the seams are. They stay there, whatever becomes of learned masks.
+    pub seams: SeamMap,
     /// Of each agent's energy.
     pub weights: Vec<Weights>,
     /// The running cost.
@@ -52,43 +81,55 @@ impl Terms {
     }
 
     /// A record with those.
-    pub fn derived_in(&self, record: Record) -> Record {
-        self.conventions().into_iter().fold(record, |record, (name, value)| {
-            let value = toml::Value::try_from(value).unwrap_or_else(|_| toml::Value::String(String::new()));
-            record.with_derived(name, value)
+    pub fn derived_in(&self, record: Record) -> crate::Result<Record> {
+        self.conventions().into_iter().try_fold(record, |record, (name, value)| {
+            let value = toml::Value::try_from(value).map_err(|error| Error::usage(error.to_string()))?;
+            Ok(record.with_derived(name, value))
         })
+    }
+
+    /// The seams' part of the cost.
+    pub fn seam(&self) -> Seam {
+        let CostTerms { beta, gamma, epsilon } = self.cost;
+        Seam { beta, gamma, eps: epsilon, map: self.seams.clone() }
     }
 }
 
 impl Ensemble {
-    /// The models that `cast` names.
-    pub fn load(cast: &Cast, agents: usize, device: &Device) -> anyhow::Result<Ensemble> {
-        let places = cast.models.dir.as_deref();
-        let names = &cast.score;
-        if ![1, agents].contains(&names.len()) {
-            let what =
-                format!("--score was given {} times, give one for all, or one for each of {agents}", names.len());
+    /// The models that are named, each read once.
+    pub fn load(names: &Names, agents: usize, device: &Device) -> anyhow::Result<Ensemble> {
+        let places = names.models.as_deref();
+        if ![1, agents].contains(&names.score.len()) {
+            let given = names.score.len();
+            let what = format!("--score was given {given} times, give one for all, or one for each of {agents}");
             return Err(Error::usage(what).into());
         }
-        let load = |name: &String| -> anyhow::Result<Arc<NetworkDenoiser>> {
-            let folder = models::find(name, places)?;
-            let model = denoiser::load(&folder, device)?;
-            denoiser::expect_shape(&folder, model.shape, [1, SIDE, SIDE])?;
-            Ok(model.denoiser)
-        };
-        let loaded = names.iter().map(load).collect::<anyhow::Result<Vec<_>>>()?;
-        let guide: Cnn = nn::load(&models::find(&cast.guide, places)?, device)?;
+        let mut loaded: BTreeMap<&str, Arc<NetworkDenoiser>> = BTreeMap::new();
+        for name in &names.score {
+            if !loaded.contains_key(name.as_str()) {
+                let folder = models::find(name, places)?;
+                let model = denoiser::load(&folder, device)?;
+                denoiser::expect_shape(&folder, model.shape, [1, SIDE, SIDE])?;
+                loaded.insert(name, model.denoiser);
+            }
+        }
+        let [guide, judge] = [models::find(&names.guide, places)?, models::find(&names.judge, places)?];
+        if guide.canonicalize().ok() == judge.canonicalize().ok() {
+            let what = "is both guide and judge, and who steers cannot judge: give another `--judge`";
+            return Err(Error::usage(format!("{} {what}", judge.display())).into());
+        }
+        let guide: Cnn = nn::load(&guide, device)?;
         guide.set_trainable(false);
-        let judge = Classifier::load(&models::find(&cast.judge, places)?, device)?;
-        let agents = (0..agents).map(|i| loaded[i % loaded.len()].clone()).collect();
+        let (folder, judge) = (&judge, Classifier::load(&judge, device)?);
+        judge.expect_digits(folder)?;
+        let agents = (0..agents).map(|i| loaded[names.score[i % names.score.len()].as_str()].clone()).collect();
         Ok(Ensemble { agents, guide: Arc::new(guide), judge })
     }
 
     /// The problem of making `terms.target` under `aggregator`.
     pub fn problem(&self, aggregator: Aggregator, terms: &Terms) -> anyhow::Result<Problem> {
         let classifier = Arc::new(NegativeLogLikelihood::new(self.guide.clone(), usize::from(terms.target)));
-        let seam = seam(&aggregator, terms.cost)?;
-        let cost = Total(vec![(1.0, classifier as Arc<dyn Cost>), (1.0, Arc::new(seam))]);
+        let cost = Total(vec![(1.0, classifier as Arc<dyn Cost>), (1.0, Arc::new(terms.seam()))]);
         Ok(Problem {
             agents: self.agents.iter().map(|agent| agent.clone() as Arc<dyn Denoiser>).collect(),
             aggregator,
@@ -108,21 +149,15 @@ impl Ensemble {
     }
 }
 
-/// The cost of the seams between the agents' regions.
-pub fn seam(aggregator: &Aggregator, terms: CostTerms) -> methods::Result<Seam> {
-    let CostTerms { beta, gamma, epsilon } = terms;
-    Ok(Seam { beta, gamma, eps: epsilon, map: aggregator.seams([SIDE; 2])? })
-}
-
-/// Stripes, or the masks in `cast`'s files, one for each agent, white where it draws.
-pub fn aggregator(cast: &Cast, agents: usize, device: &Device) -> anyhow::Result<Aggregator> {
-    if cast.mask.is_empty() {
+/// Stripes, or the masks in files, one for each agent, white where it draws.
+pub fn aggregator(files: &[PathBuf], agents: usize, device: &Device) -> anyhow::Result<Aggregator> {
+    if files.is_empty() {
         return Ok(Aggregator::stripes(device, agents, [SIDE; 2])?);
     }
-    if cast.mask.len() != agents {
-        let what = format!("--mask was given {} times for {agents} agents, give one for each", cast.mask.len());
+    if files.len() != agents {
+        let what = format!("--mask was given {} times for {agents} agents, give one for each", files.len());
         return Err(Error::usage(what).into());
     }
-    let masks = cast.mask.iter().map(|path| png_io::read_mask(path, SIDE, SIDE)).collect::<data::Result<Vec<_>>>()?;
+    let masks = files.iter().map(|path| png_io::read_mask(path, SIDE, SIDE)).collect::<data::Result<Vec<_>>>()?;
     Ok(Aggregator::masks(device, &masks, [SIDE; 2])?)
 }

@@ -27,8 +27,7 @@ impl Pictures<'_> {
     /// All digits, on one sheet.
     pub fn samples(&self) -> data::Result<Picture> {
         let n = self.outcome.count();
-        let columns = (1..=16).find(|columns| columns * columns >= n).unwrap_or(16);
-        sheet(&self.outcome.objects, [n, 1, SIDE, SIDE], columns)
+        sheet(&self.outcome.objects, [n, 1, SIDE, SIDE], 0)
     }
 
     /// What the same noise becomes without control (left) and under it (right), large.
@@ -57,7 +56,7 @@ impl Pictures<'_> {
         let [before, after] = self.sheets()?;
         let panels = [Panel::new(&before, 3, "each agent by itself")?, Panel::new(&after, 3, "together")?];
         let caption = format!(
-            "The object that the agents' stripes make, from the same noise: without control, and under it. A colour is an \
+            "The object that the agents' parts make, from the same noise: without control, and under it. A colour is an \
              agent's part. All are asked for a {}.",
             self.terms.target
         );
@@ -69,8 +68,7 @@ impl Pictures<'_> {
 
     /// Digits with every pixel in its agent's colour.
     fn colours(&self, images: &[f32], count: usize) -> data::Result<Picture> {
-        let columns = (1..=8).find(|columns| columns * columns >= count).unwrap_or(8);
-        sheet(&self.tinted(images), [count, 3, SIDE, SIDE], columns)
+        sheet(&self.tinted(images), [count, 3, SIDE, SIDE], 0)
     }
 
     /// `[n, 3, 28, 28]`.

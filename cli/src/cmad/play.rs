@@ -1,10 +1,10 @@
 //! One run of agents that make digits together, batch by batch, and what is kept of it.
 
 use super::SIDE;
-use super::ensemble::{Terms, seam};
-use crate::Progress;
+use super::ensemble::Terms;
 use crate::plan::{Plan, Rehearsal};
 use crate::summary::significant;
+use crate::{Error, Progress};
 use autograd::{Memory, Var};
 use methods::control::cmad::{Costs, Moment, Problem, Pull, Rollout, Steering};
 use methods::cost::Cost;
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub psi: Vec<f64>,
     /// The seams' part of Psi, `[n]`.
     pub seam: Vec<f64>,
-    /// lambda E + Psi, `[n]`.
+    /// J: lambda E + the running cost + Psi, `[n]`.
     pub objective: Vec<f64>,
     /// The first sample on its way.
     pub film: Vec<Frame>,
@@ -156,21 +156,20 @@ impl Outcome {
         if self.film.len() + 1 == FRAMES.min(play.points) {
             self.film.push(Frame::of(play.problem, 0.0, &costs.canvases, &costs.canvases)?);
         }
-        let seam = seam(&play.problem.aggregator, play.terms.cost)?.per_sample(&costs.object.detach())?;
-        self.seam.extend(numbers(&seam)?);
-        self.objects.extend(costs.object.value().to_vec::<f32>()?);
-        let psi = numbers(&costs.terminal)?;
-        let mut objective = psi.clone();
+        let objects = costs.object.value().to_vec::<f32>()?;
+        if objects.iter().any(|pixel| !pixel.is_finite()) {
+            let what = "a digit is no longer finite numbers: steer at a smaller scale, or with other controls";
+            return Err(Error::usage(what).into());
+        }
+        self.objects.extend(objects);
+        self.seam.extend(numbers(&play.terms.seam().per_sample(&costs.object.detach())?)?);
         for (i, energy) in costs.energies.iter().enumerate() {
-            let energy = numbers(energy)?;
-            let lambda = play.terms.weights[i].per_sample();
-            objective.iter_mut().zip(&energy).for_each(|(sum, energy)| *sum += lambda * energy);
-            self.energies[i].extend(energy);
+            self.energies[i].extend(numbers(energy)?);
             self.canvases[i].extend(costs.canvases[i].value().to_vec::<f32>()?);
         }
         self.running.extend(numbers(&costs.running)?);
-        self.psi.extend(psi);
-        self.objective.extend(objective);
+        self.psi.extend(numbers(&costs.terminal)?);
+        self.objective.extend(numbers(&costs.objective)?);
         Ok(())
     }
 }

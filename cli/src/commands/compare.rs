@@ -5,7 +5,7 @@ use crate::cmad::comparison::{Entry, Figure};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::summary::significant;
-use crate::{Error, Record, RunFolder, Summary};
+use crate::{Record, RunFolder, Summary};
 use methods::metrics::Interval;
 use serde::Serialize;
 use std::fmt::Write;
@@ -29,17 +29,14 @@ const LEGEND: &str = "Means with 95 % bootstrap intervals over samples. Objectiv
                       digit. Diversity: mean distance of two objects. The last three in the judge's eyes.";
 
 pub(super) fn run(arguments: &Compare) -> anyhow::Result<Summary> {
-    if let Some(tilt) = arguments.tilt.filter(|tilt| !(*tilt > 0.0 && tilt.is_finite())) {
-        return Err(Error::usage(format!("--tilt {tilt}: give a number above 0")).into());
-    }
     let entries = arguments.runs.iter().map(|dir| Entry::read(dir)).collect::<crate::Result<Vec<_>>>()?;
     entries.iter().try_for_each(|entry| entry.expect_pairs(&entries[0]))?;
     let device = Device::cpu(1);
     let asked = Asked { runs: &arguments.runs, tilt: arguments.tilt };
-    let record = Record::new("compare", "cmad", &device, 0).with_arguments(&asked)?;
+    let record = Record::new("compare", "compose", &device, 0).with_arguments(&asked)?;
     let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
-    let lambda = |entry: &Entry| arguments.tilt.map_or(entry.lambda, |tilt| 0.5 / tilt);
-    let rows = entries.iter().map(|entry| row(entry, &entries[0], &lambda)).collect::<crate::Result<Vec<_>>>()?;
+    let rows =
+        entries.iter().map(|entry| row(entry, &entries[0], arguments.tilt)).collect::<crate::Result<Vec<_>>>()?;
     folder.write("compare.md", markdown(&rows).as_bytes())?;
     let plot = psi_over_energy(&entries)?;
     folder.write("psi-energy.svg", plot.svg().as_bytes())?;
@@ -61,8 +58,8 @@ pub(super) fn run(arguments: &Compare) -> anyhow::Result<Summary> {
     Ok(Summary::of(&record, &device, folder.dir()).metric("runs", entries.len()))
 }
 
-fn row(entry: &Entry, first: &Entry, lambda: &dyn Fn(&Entry) -> f64) -> crate::Result<Vec<String>> {
-    let own = |figure| entry.interval(figure, lambda(entry));
+fn row(entry: &Entry, first: &Entry, tilt: Option<f64>) -> crate::Result<Vec<String>> {
+    let (own, objective) = (|figure| entry.interval(figure), Figure::Objective { tilt });
     let percent = |interval: Interval| {
         let Interval { value, low, high } = interval;
         format!("{:.1} % ({:.1}..{:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
@@ -70,11 +67,11 @@ fn row(entry: &Entry, first: &Entry, lambda: &dyn Fn(&Entry) -> f64) -> crate::R
     let number = |Interval { value, low, high }: Interval| {
         format!("{} ({}..{})", significant(value), significant(low), significant(high))
     };
-    let difference = entry.difference(first, Figure::Objective, [lambda(entry), lambda(first)])?;
+    let difference = entry.difference(first, objective)?;
     let whole = |x: Option<f64>| x.map_or("-".to_owned(), significant);
     Ok(vec![
         format!("{} {}", entry.method, entry.name),
-        number(own(Figure::Objective)?),
+        number(own(objective)?),
         if std::ptr::eq(entry, first) { "-".into() } else { number(difference) },
         number(own(Figure::Psi)?),
         number(own(Figure::Energy)?),
@@ -100,15 +97,18 @@ fn markdown(rows: &[Vec<String>]) -> String {
 /// A series for each method.
 fn psi_over_energy(entries: &[Entry]) -> crate::Result<Plot> {
     let mut methods: Vec<&str> = entries.iter().map(|entry| &*entry.method).collect();
+    methods.sort_unstable();
     methods.dedup();
     let mut plot = Plot::new("energy: mean square of u over pixels and agents", "psi").log_x().log_y();
     for method in methods {
         let point = |entry: &Entry| -> crate::Result<(f64, f64, [f64; 2])> {
-            let psi = entry.interval(Figure::Psi, 0.0)?;
-            Ok((entry.interval(Figure::Energy, 0.0)?.value, psi.value, [psi.low, psi.high]))
+            let psi = entry.interval(Figure::Psi)?;
+            Ok((entry.interval(Figure::Energy)?.value, psi.value, [psi.low, psi.high]))
         };
         let points = entries.iter().filter(|entry| entry.method == method).map(point);
-        plot = plot.line_with_points(method, points.collect::<crate::Result<Vec<_>>>()?);
+        let mut points = points.collect::<crate::Result<Vec<_>>>()?;
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        plot = plot.line_with_points(method, points);
     }
     Ok(plot)
 }

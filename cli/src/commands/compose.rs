@@ -1,12 +1,12 @@
-//! `consort compose`: copies of one denoiser make one digit, under trained controls or under the cost's gradient.
+//! `consort compose`: several denoisers make one digit, under trained controls or under the cost's gradient.
 
 use crate::args::{Cdps, Cmad, ComposeMethod, Composition};
-use crate::cmad::ensemble::aggregator;
+use crate::cmad::ensemble::{Names, aggregator};
 use crate::cmad::pictures::Pictures;
 use crate::cmad::play::mean;
 use crate::cmad::{Controls, Ensemble, Outcome, Play, SIDE, Scores, Terms, scores};
 use crate::plan::Rehearsal;
-use crate::preset::{self, CdpsPreset};
+use crate::preset::{self, CdpsPreset, CostTerms};
 use crate::report::Report;
 use crate::summary::significant;
 use crate::{Error, Progress, Record, RunFolder, Summary, models};
@@ -25,7 +25,7 @@ pub(super) fn run(method: &ComposeMethod) -> anyhow::Result<Summary> {
     }
 }
 
-/// What the command line asks for beyond a preset.
+/// What the command line asks for beyond a preset, and what the cost was.
 #[derive(Serialize)]
 struct Asked<'a> {
     target: u8,
@@ -33,25 +33,27 @@ struct Asked<'a> {
     samples: usize,
     steps: usize,
     batch: usize,
-    score: &'a [String],
-    guide: &'a str,
-    judge: &'a str,
     mask: &'a [PathBuf],
     #[serde(skip_serializing_if = "Option::is_none")]
     controls: Option<String>,
+    #[serde(flatten)]
+    names: &'a Names,
+    cost: CostTerms,
 }
 
-fn asked(composition: &Composition, controls: Option<String>) -> Asked<'_> {
-    let Composition { target, agents, samples, steps, batch, ref cast, .. } = *composition;
-    let (score, guide, judge, mask) = (&cast.score, &cast.guide, &cast.judge, &cast.mask);
-    Asked { target, agents, samples, steps, batch, score, guide, judge, mask, controls }
+impl<'a> Asked<'a> {
+    fn of(composition: &Composition, names: &'a Names, cost: CostTerms) -> Asked<'a> {
+        let Composition { target, agents, samples, steps, batch, .. } = *composition;
+        Asked { target, agents, samples, steps, batch, mask: &[], controls: None, names, cost }
+    }
 }
 
 fn cmad(arguments: &Cmad, device: &Device) -> anyhow::Result<Summary> {
     let composition = &arguments.composition;
-    let Composition { target, agents, ref cast, .. } = *composition;
+    let &Composition { target, agents, .. } = composition;
+    let names = Names::of(&composition.cast);
     let name = arguments.model.clone().unwrap_or_else(|| format!("mnist-cmad-{target}-{agents}"));
-    let folder = controls_folder(&name, cast.models.dir.as_deref(), composition)?;
+    let folder = controls_folder(&name, names.models.as_deref(), composition)?;
     let controls: Controls = nn::load(&folder, device)?;
     controls.set_trainable(false);
     let config = controls.config();
@@ -66,18 +68,14 @@ fn cmad(arguments: &Cmad, device: &Device) -> anyhow::Result<Summary> {
         ))
         .into());
     }
-    if !cast.mask.is_empty() {
-        return Err(Error::usage("trained controls bring their masks: leave `--mask` out").into());
-    }
     let terms = controls.terms()?;
-    let ensemble = Ensemble::load(cast, agents, device)?;
+    let ensemble = Ensemble::load(&names, agents, device)?;
     let problem = ensemble.problem(controls.aggregator()?, &terms)?;
-    let record = Record::new("compose", "cmad", device, composition.machine.seed)
-        .with_arguments(&asked(composition, Some(folder.display().to_string())))?;
+    let asked = Asked { controls: Some(folder.display().to_string()), ..Asked::of(composition, &names, terms.cost) };
+    let record = Record::new("compose", "cmad", device, composition.machine.seed).with_arguments(&asked)?;
     let steering = Steering::Controls(controls.all().to_vec());
-    let lead = format!(
-        "{agents} copies of one model of single digits, each with a part of the canvas, steered by trained controls."
-    );
+    let lead =
+        format!("{agents} models of single digits, each with a part of the canvas, steered by trained controls.");
     Piece { composition, device, ensemble, problem, terms, steering, record, lead }.make()
 }
 
@@ -95,19 +93,23 @@ fn controls_folder(name: &str, places: Option<&Path>, asked: &Composition) -> cr
 
 fn cdps(arguments: &Cdps, device: &Device) -> anyhow::Result<Summary> {
     let composition = &arguments.composition;
-    let Composition { target, agents, ref cast, .. } = *composition;
+    let &Composition { target, agents, .. } = composition;
+    let names = Names::of(&composition.cast);
     let preset: CdpsPreset = preset::load(&arguments.preset)?;
     let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
-    let terms = Terms { target, cost: preset.cost, weights, running: Running::Constant(0.0) };
-    let ensemble = Ensemble::load(cast, agents, device)?;
-    let problem = ensemble.problem(aggregator(cast, agents, device)?, &terms)?;
+    let mask = &arguments.masks.files;
+    let aggregator = aggregator(mask, agents, device)?;
+    let (seams, running) = (aggregator.seams([SIDE; 2])?, Running::Constant(0.0));
+    let terms = Terms { target, cost: preset.cost, seams, weights, running };
+    let ensemble = Ensemble::load(&names, agents, device)?;
+    let problem = ensemble.problem(aggregator, &terms)?;
     let record = Record::new("compose", "cdps", device, composition.machine.seed)
-        .with_arguments(&asked(composition, None))?
+        .with_arguments(&Asked { mask, ..Asked::of(composition, &names, preset.cost) })?
         .with_preset(&preset)?;
     let steering = Steering::Cdps { scale: preset.scale };
     let scale = significant(preset.scale);
     let lead = format!(
-        "{agents} copies of one model of single digits, each with a part of the canvas, steered by the cost's gradient at scale {scale}."
+        "{agents} models of single digits, each with a part of the canvas, steered by the cost's gradient at scale {scale}."
     );
     Piece { composition, device, ensemble, problem, terms, steering, record, lead }.make()
 }
@@ -133,7 +135,7 @@ impl Piece<'_> {
         if self.composition.plan {
             return self.plan();
         }
-        let record = self.terms.derived_in(self.record.clone());
+        let record = self.terms.derived_in(self.record.clone())?;
         let mut folder = RunFolder::create(self.composition.out.dir.as_deref(), &record)?;
         let samples = self.composition.samples as u64;
         let free = Steering::None;
@@ -146,9 +148,9 @@ impl Piece<'_> {
         let mut progress = Progress::new("without control", 0, free.ticks(), self.composition.output.quiet);
         let free = free.run(&mut progress)?;
         drop(progress);
+        self.write_samples(&outcome, &mut folder)?;
         let scores = Scores::of(&outcome, &self.ensemble, &self.terms, self.device)?;
         scores.write(&outcome, &mut folder)?;
-        self.write_samples(&outcome, &mut folder)?;
         let owners = self.problem.aggregator.owners([SIDE; 2])?;
         let pictures = Pictures { outcome: &outcome, free: &free, owners: &owners, terms: &self.terms };
         folder.write("samples.png", &pictures.samples()?.encode()?)?;

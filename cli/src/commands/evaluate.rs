@@ -72,6 +72,7 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
     let pretrained = denoiser::load(found, device)?;
     let judge_folder = models::find(judge, arguments.models.dir.as_deref())?;
     let classifier = Classifier::load(&judge_folder, device)?;
+    classifier.expect_digits(&judge_folder)?;
     denoiser::expect_shape(found, pretrained.shape, [1, SIDE, SIDE])?;
     let mnist = Mnist::load(data)?;
     if samples < 2 || samples > mnist.train.len() {

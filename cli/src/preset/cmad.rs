@@ -1,6 +1,6 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
-use super::{Preset, Schedule, channels, counts, not_negative, positive, unet};
+use super::{Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
 use methods::control::cmad::{Order, Response, Running, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -188,11 +188,14 @@ impl Preset for CmadPreset {
             if points < 2 {
                 return Err(format!("`{key}` is {points}, give 2 or more: a step has two ends"));
             }
+            if points > MOST_POINTS {
+                return Err(format!("`{key}` is {points}, give {MOST_POINTS} or fewer"));
+            }
         }
         if self.batch.is_empty() {
             return Err("`batch` is empty, give one number, or one for each number of agents".into());
         }
-        self.batch.iter().try_for_each(|&batch| counts(&[("batch", batch)]))?;
+        self.batch.iter().try_for_each(|&batch| batch_size(batch))?;
         lambdas(&self.lambda)?;
         counts(&[("updates", self.updates as usize), ("outer", self.outer as usize), ("inner", self.inner as usize)])?;
         counts(&[("network.layers", self.network.layers)])?;
@@ -221,8 +224,10 @@ pub struct CdpsPreset {
 }
 
 impl Preset for CdpsPreset {
-    const BUILT_IN: &'static [(&'static str, &'static str)] =
-        &[("small", include_str!("../../presets/cdps/small.toml"))];
+    const BUILT_IN: &'static [(&'static str, &'static str)] = &[
+        ("small", include_str!("../../presets/cdps/small.toml")),
+        ("paper", include_str!("../../presets/cdps/paper.toml")),
+    ];
 
     fn check(&self) -> Result<(), String> {
         lambdas(&self.lambda)?;
@@ -237,6 +242,9 @@ fn lambdas(lambda: &[f64]) -> Result<(), String> {
     }
     lambda.iter().try_for_each(|&lambda| positive(&[("lambda", lambda)]))
 }
+
+/// As for `--steps`.
+const MOST_POINTS: usize = 100_001;
 
 /// `batch = 8` for `batch = [8]`.
 fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {

@@ -1,6 +1,6 @@
 //! Trainings on digits.
 
-use super::{Preset, Schedule, channels, counts, fractions, not_negative, positive, unet};
+use super::{Preset, Schedule, batch_size, channels, counts, fractions, not_negative, positive, unet};
 use crate::training::Recipe;
 use nn::{Adam, CnnConfig, UNet2DConfig};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,8 @@ impl Preset for MnistScore {
 
     fn check(&self) -> Result<(), String> {
         let ScoreNetwork { channels: levels, attention, layers, groups, .. } = &self.network;
-        counts(&[("batch", self.batch), ("network.layers", *layers)])?;
+        batch_size(self.batch)?;
+        counts(&[("network.layers", *layers)])?;
         check(&self.recipe())?;
         channels("network.channels", levels, *groups)?;
         if attention.len() != levels.len() {
@@ -180,7 +181,8 @@ impl Classifier {
     fn check(&self) -> Result<(), String> {
         let ClassifierNetwork { channels: levels, layers, groups } = &self.network;
         let Augment { shift, rotate, scale, strokes, bars, noise, none } = self.augment;
-        counts(&[("batch", self.batch), ("network.layers", *layers), ("held_out", self.held_out)])?;
+        batch_size(self.batch)?;
+        counts(&[("network.layers", *layers), ("held_out", self.held_out)])?;
         check(&self.recipe())?;
         channels("network.channels", levels, *groups)?;
         not_negative(&[("augment.shift", shift), ("augment.rotate", rotate), ("augment.noise", noise)])?;

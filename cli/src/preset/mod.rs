@@ -126,6 +126,12 @@ fn counts(figures: &[(&str, usize)]) -> Result<(), String> {
     wrong.map_or(Ok(()), |(key, _)| Err(format!("`{key}` is 0, give 1 or more")))
 }
 
+fn batch_size(batch: usize) -> Result<(), String> {
+    const MOST: usize = 65_536;
+    counts(&[("batch", batch)])?;
+    if batch > MOST { Err(format!("`batch` is {batch}, give {MOST} or less")) } else { Ok(()) }
+}
+
 fn positive(figures: &[(&str, f64)]) -> Result<(), String> {
     let wrong = figures.iter().find(|(_, figure)| !(*figure > 0.0 && figure.is_finite()));
     wrong.map_or(Ok(()), |(key, figure)| Err(format!("`{key}` is {figure}, give a number above 0")))

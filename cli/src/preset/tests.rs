@@ -78,6 +78,8 @@ fn sentences() {
     assert_eq!(told(&["network=3"]), "--set network=3: `network` is a group of keys, set them one by one");
     assert_eq!(told(&["lr"]), "--set lr: give KEY=VALUE");
     assert_eq!(told(&["lambda=[1, 0]"]), "preset: `lambda` is 0, give a number above 0");
+    assert_eq!(told(&["batch=9000000000000000"]), "preset: `batch` is 9000000000000000, give 65536 or less");
+    assert_eq!(told(&["sampling_points=2000000"]), "preset: `sampling_points` is 2000000, give 100001 or fewer");
     assert_eq!(told(&["lr=-1"]), "preset: `lr` is -1, give a number above 0");
     assert_eq!(told(&["lr=nan"]), "preset: `lr` is NaN, give a number above 0");
     assert_eq!(told(&["points=1"]), "preset: `points` is 1, give 2 or more: a step has two ends");

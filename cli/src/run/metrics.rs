@@ -33,7 +33,7 @@ impl Metrics {
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
             Err(TryLockError::WouldBlock) => {
-                let way_out = "wait for it to end, or give another `--out`";
+                let way_out = "wait for it to end";
                 return Err(Error::usage(format!("another process is writing {}: {way_out}", path.display())));
             }
         }

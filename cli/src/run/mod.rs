@@ -38,7 +38,9 @@ impl RunFolder {
         let dir = out.map_or_else(|| vacant(&record.command), Path::to_owned);
         refuse_occupied(&dir)?;
         let mut made = Made::folders(&dir)?;
-        let metrics = Metrics::create(&made.claim(dir.join(METRICS)))?;
+        // What another process made first is not ours to take back.
+        let metrics = Metrics::create(&dir.join(METRICS))?;
+        made.claim(dir.join(METRICS));
         atomic::write(&made.claim(dir.join(RECORD)), text.as_bytes())?;
         Ok(RunFolder { dir, metrics, made: Some(made) })
     }
@@ -47,13 +49,19 @@ impl RunFolder {
     /// [`RunFolder::cut_back`] with the checkpoint's step before the first [`RunFolder::metric`].
     pub fn resume(dir: &Path) -> Result<(RunFolder, Record)> {
         let record = Record::read(&dir.join(RECORD))?;
-        if !dir.join(CHECKPOINT).is_file() {
-            let way_out = "it made no checkpoint or is no training; start it again with another `--out`";
-            return Err(Error::usage(format!("{} has no {CHECKPOINT} to go on from: {way_out}", dir.display())));
+        if record.command != "train" {
+            let what = format!("holds a run of `consort {}`, which is no training: start it again", record.command);
+            return Err(Error::usage(format!("{} {what} with another `--out`", dir.display())));
         }
         let metrics = Metrics::open(&dir.join(METRICS))?;
         atomic::sweep(dir);
+        atomic::sweep(&dir.join("model"));
         Ok((RunFolder { dir: dir.to_owned(), metrics, made: None }, record))
+    }
+
+    /// Whether there is a checkpoint to go on from; a training that was killed before its first begins again.
+    pub fn has_checkpoint(&self) -> bool {
+        self.dir.join(CHECKPOINT).is_file()
     }
 
     /// The folder.

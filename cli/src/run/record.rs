@@ -117,6 +117,6 @@ fn table(value: &impl Serialize) -> Result<Table> {
 }
 
 fn unlike(what: impl std::fmt::Display, error: &str) -> Error {
-    let way_out = "this version cannot go on with it, start it again with another `--out`";
+    let way_out = "it was written by hand or by another version, make it again";
     Error::usage(format!("{what} is no record of a run ({}): {way_out}", error.trim().replace('\n', " ")))
 }

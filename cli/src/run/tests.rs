@@ -97,11 +97,15 @@ fn folders_that_cannot_be_resumed() {
     let out = home.path().join("run");
     assert_eq!(sentence(&out), "cannot read run/run.toml: No such file or directory; look for a slip in the path");
     trained(&out);
-    let (_run, _) = RunFolder::resume(&out).unwrap();
-    let busy = "another process is writing run/metrics.jsonl: wait for it to end, or give another `--out`";
+    let (run, _) = RunFolder::resume(&out).unwrap();
+    let busy = "another process is writing run/metrics.jsonl: wait for it to end";
     assert_eq!(sentence(&out), busy);
+    drop(run);
     fs::remove_file(out.join(CHECKPOINT)).unwrap();
-    assert!(sentence(&out).starts_with("run has no checkpoint.safetensors to go on from: "));
+    assert!(!RunFolder::resume(&out).unwrap().0.has_checkpoint(), "it begins again");
+    let record = fs::read_to_string(out.join(RECORD)).unwrap();
+    fs::write(out.join(RECORD), record.replace("command = \"train\"", "command = \"compose\"")).unwrap();
+    assert!(sentence(&out).starts_with("run holds a run of `consort compose`, which is no training"));
     fs::write(out.join(RECORD), b"command = 3").unwrap();
     assert!(
         sentence(&out).starts_with("run/run.toml is no record of a run (invalid type: integer `3`, expected a string")

@@ -7,7 +7,7 @@ use crate::preset::Augment;
 use data::Split;
 use data::mnist::{CLASSES, SIDE};
 use data::warp::{self, BACKGROUND, Image, Move};
-use methods::control::cmad::Aggregator;
+use methods::control::cmad::stripe_heights;
 use methods::{Noise, Place, Purpose};
 use std::ops::Range;
 use tensor::ops::random::{Stream, words};
@@ -153,10 +153,7 @@ impl Augmentation<'_> {
                 last = label;
             }
         }
-        let Aggregator::Stack { heights } = Aggregator::stacked_stripes(agents, SIDE)? else {
-            return Ok(stripes[0]);
-        };
-        Ok(warp::stacked(&stripes, &heights))
+        Ok(warp::stacked(&stripes, &stripe_heights(agents, SIDE)?))
     }
 }
 

@@ -68,6 +68,9 @@ impl<'m> Trainer<'m> {
 
     /// Takes up what the checkpoint of a folder holds, and cuts its metrics back to there.
     pub fn restore(&mut self, folder: &mut RunFolder) -> anyhow::Result<()> {
+        if !folder.has_checkpoint() {
+            return Ok(folder.cut_back(0)?);
+        }
         let saved = SavedState::read(&folder.dir().join(CHECKPOINT))?;
         saved.restore_module(MODEL, self.model)?;
         self.optimizer.restore(&saved)?;

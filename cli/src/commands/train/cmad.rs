@@ -3,8 +3,8 @@
 mod plan;
 
 use super::MODEL;
-use crate::args::{self, Cast, TrainCmad};
-use crate::cmad::ensemble::aggregator;
+use crate::args::{self, Cast, Masks, TrainCmad};
+use crate::cmad::ensemble::{Names, aggregator};
 use crate::cmad::play::mean;
 use crate::cmad::{Controls, ControlsConfig, Ensemble, Play, SIDE, Scores, Terms};
 use crate::plot::Plot;
@@ -12,14 +12,14 @@ use crate::preset::{self, CmadPreset, Preset};
 use crate::report::{Panel, Report, sheet};
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
-use crate::{Error, Progress, Record, RunFolder, Summary, models};
+use crate::{Error, Progress, Record, Result, RunFolder, Summary, models};
 use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Steering, Training, Weights};
 use methods::{Grid, Noise};
 use nn::{Adam, Init, SavedState, State};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tensor::{DType, Device};
 
 /// What the command line asks for beyond the preset.
@@ -28,39 +28,41 @@ struct Asked {
     target: u8,
     agents: usize,
     scheme: args::Scheme,
-    score: Vec<String>,
-    guide: String,
-    judge: String,
     mask: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    models: Option<PathBuf>,
+    #[serde(flatten)]
+    names: Names,
 }
 
 impl Asked {
     fn of(arguments: &TrainCmad) -> Asked {
-        let TrainCmad { target, agents, scheme, from, cast, .. } = arguments.clone();
-        let Cast { score, guide, judge, mask, models } = cast;
+        let TrainCmad { target, agents, scheme, from, masks, cast, .. } = arguments.clone();
         // The parser asks for a target unless a run is resumed.
-        Asked { target: target.unwrap_or(0), agents, scheme, score, guide, judge, mask, from, models: models.dir }
+        Asked { target: target.unwrap_or(0), agents, scheme, mask: masks.files, from, names: Names::of(&cast) }
     }
+}
 
-    fn cast(&self) -> Cast {
-        let Asked { score, guide, judge, mask, models, .. } = self.clone();
-        Cast { score, guide, judge, mask, models: args::Models { dir: models } }
+/// Refuses to swap a run's models for others; the folder they are in may have moved.
+fn expect_same_cast(cast: &Cast, masks: &Masks) -> Result<()> {
+    if cast.score.is_empty() && cast.guide.is_none() && cast.judge.is_none() && masks.files.is_empty() {
+        return Ok(());
     }
+    Err(Error::usage("a run goes on with the models and masks it began with: give `--models` at most with `--resume`"))
 }
 
 pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     let device = arguments.training.machine.device()?;
     let (folder, record, preset, asked) = match &arguments.training.resume {
         Some(dir) => {
+            expect_same_cast(&arguments.cast, &arguments.masks)?;
             let (folder, record) = RunFolder::resume(dir)?;
             record.expect("train", "cmad")?;
             let preset: CmadPreset = record.preset()?;
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
-            let asked: Asked = record.arguments()?;
+            let mut asked: Asked = record.arguments()?;
+            asked.from = asked.from.filter(|_| !folder.has_checkpoint()); // a checkpoint has gone on from it
+            asked.names.models = arguments.cast.models.dir.clone().or(asked.names.models);
             (Some(folder), record, preset, asked)
         }
         None => {
@@ -74,16 +76,10 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     if arguments.training.plan {
         return school.plan(&record);
     }
+    let record = school.terms.derived_in(record)?.with_derived("scheme", school.training.scheme().name());
     let mut folder = match folder {
-        Some(mut folder) => {
-            school.restore(&mut folder)?;
-            folder
-        }
-        None => {
-            let record = school.terms.derived_in(record.clone());
-            let record = record.with_derived("scheme", school.training.scheme().name());
-            RunFolder::create(arguments.training.out.dir.as_deref(), &record)?
-        }
+        Some(mut folder) => school.restore(&mut folder).map(|()| folder)?,
+        None => RunFolder::create(arguments.training.out.dir.as_deref(), &record)?,
     };
     let quiet = arguments.training.output.quiet;
     school.train(&mut folder, quiet)?;
@@ -109,7 +105,7 @@ struct School {
 #[derive(Serialize)]
 struct Line {
     step: u64,
-    /// What is descended: lambda E + the running cost + Psi.
+    /// J: lambda E + the running cost + Psi.
     objective: f64,
     psi: f64,
     running: f64,
@@ -126,8 +122,7 @@ const TRIAL: u64 = 64;
 impl School {
     fn new(asked: &Asked, preset: CmadPreset, record: &Record, device: Device) -> anyhow::Result<School> {
         let Asked { target, agents, .. } = *asked;
-        let cast = asked.cast();
-        let ensemble = Ensemble::load(&cast, agents, &device)?;
+        let ensemble = Ensemble::load(&asked.names, agents, &device)?;
         let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
         let config = ControlsConfig {
             agents,
@@ -142,12 +137,12 @@ impl School {
             alpha_schedule: preset.alpha_schedule,
             consort: None,
         };
-        let start = aggregator(&cast, agents, &device)?;
+        let start = aggregator(&asked.mask, agents, &device)?;
         let controls = Controls::new(config, &start, &mut Init::seeded(&device, record.seed))?;
         if let Some(name) = &asked.from {
-            controls.start_from(&nn::load(&models::find(name, cast.models.dir.as_deref())?, &device)?)?;
+            controls.start_from(&nn::load(&models::find(name, asked.names.models.as_deref())?, &device)?)?;
         }
-        let terms = Terms { target, cost: preset.cost, weights, running: preset.alpha_schedule.of(preset.alpha) };
+        let terms = controls.terms()?;
         let problem = ensemble.problem(controls.aggregator()?, &terms)?;
         let scheme = match asked.scheme {
             args::Scheme::Joint => Scheme::Joint,
@@ -198,7 +193,7 @@ impl School {
             let told = || format!("objective {}, psi {}", significant(report.objective), significant(report.terminal));
             progress.step(step + 1, told);
             // Jacobi play has two sets of parameters within a round.
-            let due = saved.elapsed() >= Duration::from_secs_f64(checkpoint_every);
+            let due = saved.elapsed().as_secs_f64() >= checkpoint_every;
             if due && (step + 1).is_multiple_of(round) {
                 self.save(folder)?;
                 saved = Instant::now();
@@ -229,7 +224,9 @@ impl School {
     }
 
     fn restore(&mut self, folder: &mut RunFolder) -> anyhow::Result<()> {
-        self.training.restore(&SavedState::read(&folder.dir().join(CHECKPOINT))?)?;
+        if folder.has_checkpoint() {
+            self.training.restore(&SavedState::read(&folder.dir().join(CHECKPOINT))?)?;
+        }
         Ok(folder.cut_back(self.training.updates())?)
     }
 
@@ -264,7 +261,7 @@ impl School {
         folder.write("samples.png", &picture.encode()?)?;
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let lead = format!(
-            "Controls under which {} copies of one model make one {}; scheme: {}.",
+            "Controls under which {} agents make one {}; scheme: {}.",
             self.agents,
             self.terms.target,
             self.training.scheme().name()

@@ -200,7 +200,8 @@ impl Module for Aggregator {
     }
 }
 
-fn stripe_heights(agents: usize, height: usize) -> Result<Vec<usize>> {
+/// Rows of each of `agents` stripes of nearly equal height, the taller ones on top.
+pub fn stripe_heights(agents: usize, height: usize) -> Result<Vec<usize>> {
     if agents == 0 || agents > height {
         return Err(Error::argument(format!("{agents} agents cannot share {height} rows; between 1 and {height} can")));
     }

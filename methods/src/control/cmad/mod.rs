@@ -27,7 +27,7 @@ mod tests;
 mod training;
 mod weights;
 
-pub use aggregator::Aggregator;
+pub use aggregator::{Aggregator, stripe_heights};
 pub use control::{Control, LinearGain, See};
 pub use problem::{Problem, Running, Steering};
 pub use reward_informed::{Descent, RewardInformed, small_unet};
