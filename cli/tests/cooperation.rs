@@ -187,6 +187,19 @@ fn what_is_refused() {
     assert!(sentence.contains("a file is in the way"), "{sentence}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_no_half_of_a_result() {
+    let home = Home::with_models();
+    let told = home.with_little_room(&[&CDPS[..], &["--samples", "9", "--out", "out"]].concat());
+    assert!(told.starts_with("error: cannot write out/") && told.contains("another disk"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    for entry in fs::read_dir(home.path("out")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(["run.toml", "metrics.jsonl", "scores.jsonl"].contains(&name.as_str()), "{name} was left");
+    }
+}
+
 #[test]
 fn weights_that_are_not_to_be_trusted() {
     let home = Home::with_models();

@@ -22,6 +22,24 @@ fn a_run_without_a_checkpoint_begins_again() {
     assert_eq!(metrics(&home.path("whole")), metrics(&home.path("killed")));
 }
 
+/// A limit on file sizes stands for a full disk: the record and the metrics fit, the weights do not.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_no_half_of_a_checkpoint() {
+    let home = Home::new();
+    let settings = ["steps=2", "batch=2", "network.channels=[4,8]", "network.attention=[false,true]"];
+    let settings = [&settings[..], &["network.groups=2", "network.head=4"]].concat();
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let told =
+        home.with_little_room(&[&["train", "mnist-score", "--data", ".", "--out", "run"], &settings[..]].concat());
+    let want = "error: cannot write run/checkpoint.safetensors: File too large; raise the limit on file sizes, or give a \
+                folder on another disk\n";
+    assert_eq!(told, want);
+    let mut left: Vec<_> = fs::read_dir(home.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["metrics.jsonl", "run.toml"]);
+}
+
 /// Image files that were cut short, and that go on.
 #[test]
 fn files_of_another_length_are_refused() {

@@ -246,6 +246,50 @@ fn divides(key: &str, groups: usize, channels: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Anything a hand or a damaged disk could put behind a key, and what nearly fits.
+    fn value() -> impl Strategy<Value = Value> {
+        let types = ["DownBlock2D", "AttnUpBlock2D", "UNetResDownBlock2D", "KDownBlock2D", "conv", "silu", ""];
+        let name = prop::sample::select(types.to_vec());
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            (0..40u64).prop_map(Value::from),
+            name.clone().prop_map(Value::from),
+            prop::collection::vec(name, 0..6).prop_map(Value::from),
+            prop::collection::vec(any::<u64>(), 0..6).prop_map(Value::from),
+            prop::collection::vec(0..300u64, 0..40).prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_configuration_is_taken_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), value()), 1..5)) {
+            let Ok(Value::Object(mut config)) = serde_json::to_value(UNet2DConfig::default()) else { panic!() };
+            let keys: Vec<String> = config.keys().cloned().collect();
+            for (key, value) in changes {
+                config.insert(key.get(&keys).clone(), value);
+            }
+            // A taken one has as many blocks as levels, and groups that divide them: what building it rests on.
+            if let Ok(config) = serde_json::from_value::<UNet2DConfig>(Value::Object(config)) {
+                if config.check().is_ok() {
+                    let levels = config.block_out_channels.len();
+                    prop_assert_eq!((config.down_kinds()?.len(), config.up_kinds()?.len()), (levels, levels));
+                    prop_assert!(config.block_out_channels.iter().all(|c| c % config.norm_num_groups == 0));
+                }
+            }
+        }
+
+        #[test]
+        fn a_configuration_that_was_cut_short_is_refused(at in any::<prop::sample::Index>()) {
+            let text = serde_json::to_string(&UNet2DConfig::default())?;
+            prop_assert!(serde_json::from_str::<UNet2DConfig>(&text[..at.index(text.len())]).is_err());
+        }
+    }
 
     fn parsed(json: &str) -> Result<()> {
         serde_json::from_str::<UNet2DConfig>(json).unwrap().check()

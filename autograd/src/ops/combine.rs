@@ -93,9 +93,10 @@ impl Var {
 
 pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     let three = |x: &[Var]| Var::combine(&[(0.5, &x[0]), (-2.0, &x[1]), (3.0, &x[2])]);
-    let same = [&[3, 4, 5][..], &[1], &[0, 3], &[2, 7, 1, 33]];
-    let mut cases: Vec<Case> = same.iter().map(|shape| case(three).inputs(&[shape, shape, shape])).collect();
-    cases.push(case(three).inputs(&[&[2, 3, 4, 5], &[3, 1, 1], &[]]));
+    let same: [&[usize]; 3] = [&[3, 4, 5], &[1], &[2, 7, 1, 33]];
+    let mut cases: Vec<Case> = same.iter().map(|shape| case(three).inputs(&[*shape; 3]).batched(&[0, 1, 2])).collect();
+    cases.push(case(three).inputs(&[&[0, 3][..]; 3]));
+    cases.push(case(three).inputs(&[&[2, 3, 4, 5], &[3, 1, 1], &[]]).batched(&[0]));
     cases.push(case(three).inputs(&[&[4, 1], &[5], &[1, 5]]));
     cases.push(case(|x| x[0].add(&x[0])).inputs(&[&[17]]));
     vec![("combine", cases)]

@@ -37,5 +37,5 @@ impl Linear for Cast {
 
 pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     // Down to f32 and back would spoil the f64 differences; the other way round is exact.
-    vec![("cast", vec![case(|x: &[Var]| x[0].cast(DType::F64)).inputs(&[&[3, 5]])])]
+    vec![("cast", vec![case(|x: &[Var]| x[0].cast(DType::F64)).inputs(&[&[3, 5]]).batched(&[0])])]
 }

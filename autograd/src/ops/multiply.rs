@@ -52,6 +52,8 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
         [&[33], &[33]],
     ];
     let mut cases: Vec<Case> = shapes.iter().map(|pair| case(product).inputs(pair)).collect();
-    cases.push(case(|x| x[0].mul(&x[0])).inputs(&[&[9]]));
+    cases.push(case(|x| x[0].mul(&x[0])).inputs(&[&[9]]).batched(&[0]));
+    cases.push(case(product).inputs(&[&[2, 3, 7, 5], &[2, 3, 7, 5]]).batched(&[0, 1]));
+    cases.push(case(product).inputs(&[&[2, 3, 4, 5], &[3, 1, 1]]).batched(&[0]));
     vec![("mul", cases)]
 }

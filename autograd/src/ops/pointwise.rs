@@ -114,6 +114,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     let cases = |f: Function, low: f64, high: f64, second: bool| {
         let each = shapes.iter().map(|shape| {
             let case = case(move |x: &[Var]| x[0].map(f)).inputs(&[shape]).range(low, high).ulps(16.0);
+            let case = if shape[0] > 1 { case.batched(&[0]) } else { case };
             if second { case } else { case.first_order() }
         });
         (f.name(), each.collect())

@@ -75,6 +75,17 @@ impl Var {
         self.sum_to(&shape)?.reshape(&shape[..1])
     }
 
+    /// The largest along `axes`, which stay with size 1. A value without a derivative, which jumps where two are equal:
+    /// an input that needs one is refused.
+    #[track_caller]
+    pub fn max_keep(&self, axes: &[usize]) -> Result<Var> {
+        if !self.is_plain() {
+            let reason = "the largest element jumps from one to another; use a softmax, or detach the input";
+            return Err(Error::forbidden("max", reason));
+        }
+        Ok(Var::constant(self.value.max_keep(axes)?))
+    }
+
     /// Repeated to `shape`: axes of size 1, and missing axes on the left, take any size.
     #[track_caller]
     pub fn broadcast_to(&self, shape: &[usize]) -> Result<Var> {
@@ -142,13 +153,32 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
         case(to(&[3, 1, 1])).inputs(&[&[2, 3, 4, 5]]),
         case(to(&[4, 1])).inputs(&[&[2, 3, 4, 33]]),
         case(to(&[])).inputs(&[&[0, 3]]),
-        case(|x: &[Var]| x[0].sum_per_sample()).inputs(&[&[3, 2, 5]]),
+        case(|x: &[Var]| x[0].sum_per_sample()).inputs(&[&[3, 2, 5]]).batched(&[0]),
+        case(|x: &[Var]| x[0].sum_per_sample()).inputs(&[&[2, 3, 28, 28]]).products(3 * 28 * 28).batched(&[0]),
+        case(|x: &[Var]| x[0].sum_keep(&[1])).inputs(&[&[2, 7, 33]]).batched(&[0]),
     ];
     let wide = |shape: &'static [usize]| move |x: &[Var]| x[0].broadcast_to(shape);
     let broadcasts: Vec<Case> = vec![
         case(wide(&[2, 3, 4])).inputs(&[&[3, 1]]),
+        case(|x: &[Var]| x[0].broadcast_to(&[x[0].shape()[0], 4, 5])).inputs(&[&[2, 1, 5]]).batched(&[0]),
         case(wide(&[5])).inputs(&[&[]]),
         case(wide(&[0, 3])).inputs(&[&[3]]),
     ];
     vec![("sum", sums), ("broadcast", broadcasts)]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Device, Tensor, Var, jvp};
+
+    #[test]
+    fn the_largest_has_a_value_and_no_derivative() {
+        let x = Tensor::from_slice(&Device::cpu(1), &[2, 3], &[1.0, 4.0, 2.0, -3.0, -1.0, -2.0]).unwrap();
+        let max = Var::constant(x.clone()).max_keep(&[1]).unwrap();
+        assert_eq!((max.shape(), max.value().to_f64().unwrap()), (&[2, 1][..], vec![4.0, -1.0]));
+        let refused = Var::leaf(x.clone()).max_keep(&[1]).unwrap_err().to_string();
+        assert!(refused.contains("max") && refused.contains("detach the input"), "{refused}");
+        let tangent = jvp(&[(&Var::constant(x.clone()), x)], |x| x[0].max_keep(&[1]));
+        assert!(tangent.is_err());
+    }
 }

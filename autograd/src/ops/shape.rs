@@ -208,6 +208,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
             "reshape",
             vec![
                 case(reshape(&[6, 4])).inputs(&[&[2, 3, 4]]),
+                case(|x: &[Var]| x[0].reshape(&[x[0].shape()[0], 12])).inputs(&[&[2, 3, 4]]).batched(&[0]),
                 case(reshape(&[1, 0])).inputs(&[&[0, 3]]),
                 case(reshape(&[])).inputs(&[&[1, 1]]),
             ],
@@ -216,31 +217,33 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
             "permute",
             vec![
                 case(permute(&[2, 0, 1])).inputs(&[&[2, 3, 4]]),
-                case(permute(&[0, 2, 3, 1])).inputs(&[&[2, 3, 4, 5]]),
+                case(permute(&[0, 2, 3, 1])).inputs(&[&[2, 3, 4, 5]]).batched(&[0]),
                 case(|x: &[Var]| x[0].transpose(0, 1)).inputs(&[&[5, 3]]),
             ],
         ),
         (
             "narrow",
             vec![
-                case(|x: &[Var]| x[0].narrow(1, 1, 3)).inputs(&[&[2, 5, 3]]),
+                case(|x: &[Var]| x[0].narrow(1, 1, 3)).inputs(&[&[2, 5, 3]]).batched(&[0]),
                 case(|x: &[Var]| x[0].narrow(0, 2, 0)).inputs(&[&[2, 5]]),
             ],
         ),
         (
             "pad",
             vec![
-                case(|x: &[Var]| x[0].pad(&[2, 5, 4], &[0, 1, 2])).inputs(&[&[2, 3, 2]]),
+                case(|x: &[Var]| x[0].pad(&[x[0].shape()[0], 5, 4], &[0, 1, 2])).inputs(&[&[2, 3, 2]]).batched(&[0]),
                 case(|x: &[Var]| x[0].pad(&[3], &[1])).inputs(&[&[0]]),
             ],
         ),
         (
             "concat",
             vec![
-                case(|x: &[Var]| Var::concat(&[&x[0], &x[1], &x[0]], 1)).inputs(&[&[2, 3, 4], &[2, 1, 4]]),
+                case(|x: &[Var]| Var::concat(&[&x[0], &x[1], &x[0]], 1))
+                    .inputs(&[&[2, 3, 4], &[2, 1, 4]])
+                    .batched(&[0, 1]),
                 case(|x: &[Var]| Var::concat(&[&x[0]], 0)).inputs(&[&[3]]),
             ],
         ),
-        ("alias", vec![case(|x: &[Var]| x[0].scale(1.0)?.alias()).inputs(&[&[3]])]),
+        ("alias", vec![case(|x: &[Var]| x[0].scale(1.0)?.alias()).inputs(&[&[3]]).batched(&[0])]),
     ]
 }

@@ -80,6 +80,17 @@ impl Home {
         stderr.trim_end().to_owned()
     }
 
+    /// Runs it where no file may grow beyond some kilobytes, as on a disk that is all but full; what it says to that.
+    pub(crate) fn with_little_room(&self, arguments: &[&str]) -> String {
+        let script = "trap '' XFSZ; ulimit -f 16; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_consort")]).args(arguments).current_dir(self.0.path());
+        let output = command.env_remove("CONSORT_DATA").env_remove("CONSORT_MODELS").output().unwrap();
+        let (status, stdout, stderr) = told(&output);
+        assert_eq!((status, stdout), (1, ""), "{arguments:?}: {stderr}");
+        stderr.to_owned()
+    }
+
     /// Runs it and kills it once its run folder has `lines` lines of metrics; false where it was faster, five times.
     pub(crate) fn killed_after(&self, arguments: &[&str], run: &Path, lines: usize) -> bool {
         for _ in 0..5 {

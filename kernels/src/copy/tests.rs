@@ -98,20 +98,32 @@ fn integers_to_floats_round_once() {
     );
 }
 
-#[test]
-fn casts_take_any_strides() {
+/// Between guard pages, whatever the strides; what lies between the elements of the result stays as it was.
+fn check_strides<X: Element, Y: Element>(x: impl Fn(usize) -> X, want: impl Fn(X) -> Y, other: Y) {
     for sizes in SHAPES {
         for (from, to) in input_layouts(sizes).into_iter().zip(layouts(sizes).into_iter().cycle()) {
-            let x: Vec<u8> = (0..from.end()).map(|i| (i * 7) as u8).collect();
-            for device in devices() {
-                let mut y = Guarded::new(&vec![-1f32; to.end()], Edge::End);
+            let x: Vec<X> = (0..from.end()).map(&x).collect();
+            let mut expected = vec![other; to.end()];
+            places(&from).into_iter().zip(places(&to)).for_each(|(from, to)| expected[to] = want(x[from]));
+            for (device, edge) in devices().flat_map(|device| [(device.clone(), Edge::Start), (device, Edge::End)]) {
+                let (x, mut y) = (Guarded::new(&x, edge), Guarded::new(&vec![other; to.end()], edge));
                 cast(&device, View::of(&x, from).unwrap(), ViewMut::of(&mut y, to).unwrap()).unwrap();
-                for (from, to) in places(&from).into_iter().zip(places(&to)) {
-                    assert_eq!(y[to], f32::from(x[from]), "{}", name(&device));
-                }
+                assert!(y[..] == expected[..], "{:?} to {:?}, {}", X::DTYPE, Y::DTYPE, name(&device));
             }
         }
     }
+}
+
+#[test]
+fn casts_take_any_strides() {
+    check_strides(|i| (i * 7) as u8, f32::from, -1.0);
+    check_strides(|i| i as i64 - 9, |x| x as f32, 0.5);
+    check_strides(|i| bf16::from_f32(i as f32 / 3.0), f32::from, -1.0);
+    check_strides(|i| f16::from_f32(i as f32 / 3.0), f32::from, -1.0);
+    check_strides(|i| i as f32 / 3.0 - 5.0, bf16::from_f32, bf16::NEG_INFINITY);
+    check_strides(|i| i as f32 / 7.0 - 5.0, f16::from_f32, f16::NEG_INFINITY);
+    check_strides(|i| i as f64 / 3.0 - 5.0, |x| x as f32, 99.0);
+    check_strides(|i| i as f32 / 3.0 - 5.0, f64::from, 99.0);
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn nothing_beyond_the_buffer_is_touched() {
         for layout in [row_major(&[3, 67]), channels_last(&[2, 3, 5, 5]), row_major(&[1, 1]), row_major(&[2, 4096])] {
             let mut y = Guarded::new(&vec![0f32; layout.end()], edge);
             normal(&d, &STREAM, 0, ViewMut::of(&mut y, layout).unwrap()).unwrap();
+            uniform(&d, &STREAM, 0, ViewMut::of(&mut y, layout).unwrap()).unwrap();
         }
     }
 }

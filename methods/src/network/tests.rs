@@ -55,6 +55,23 @@ fn a_preconditioned_network_is_bounded_at_the_noisy_end_where_predicted_noise_is
     assert_eq!(largest(NetworkDenoiser::new(Arc::new(network(2, 3)), clipped)), 1.5);
 }
 
+/// Sinusoidal features have periods up to 10000: of times in [0, 1] as they are they would be all but constant.
+#[test]
+fn the_network_can_tell_times_apart() {
+    let features = nn::TimeFeatures::new(device(), 32, 0, false).unwrap();
+    let at = |training: &Training, t: f64| {
+        let time = Tensor::from_slice(device(), &[1], &[training.time_input(t)]).unwrap();
+        features.forward(&time, tensor::DType::F64).unwrap().to_f64().unwrap()
+    };
+    let apart = |training: &Training| {
+        let pairs = at(training, 0.1).into_iter().zip(at(training, 0.2));
+        pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    let scaled = training(UNIT);
+    assert!(apart(&scaled) > 1.0, "{}", apart(&scaled));
+    assert!(apart(&Training { time_scale: 1.0, ..scaled }) < 0.15);
+}
+
 #[test]
 fn gradients_reach_the_state_always_and_the_weights_unless_frozen() {
     let denoiser = denoiser(UNIT);

@@ -1,7 +1,9 @@
 //! Orders of convergence, measured without drawing: errors are deterministic, in f64.
 
 use crate::testing::{Normal, constant, law, numbers, order};
-use crate::{Condition, Denoiser, Gaussian, GaussianDenoiser, Grid, MixtureDenoiser, Order, Process, Sampler, Table};
+use crate::{
+    Churn, Condition, Denoiser, Gaussian, GaussianDenoiser, Grid, MixtureDenoiser, Order, Process, Sampler, Table,
+};
 
 /// The end of the time axis is left out: near t = 0 a uniform grid is not yet in the range where orders show.
 fn grid(steps: usize) -> Grid {
@@ -22,6 +24,13 @@ fn follow(denoiser: &dyn Denoiser, table: &Table, start: &[f64]) -> Vec<f64> {
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn mixture() -> Vec<(f64, Gaussian)> {
+    vec![
+        (0.3, Gaussian::full(vec![-1.0, 0.2], vec![0.1, 0.05, 0.05, 0.2]).unwrap()),
+        (0.7, Gaussian::diagonal(vec![0.8, -0.1], vec![0.3, 0.05]).unwrap()),
+    ]
 }
 
 #[track_caller]
@@ -62,11 +71,7 @@ fn flows_of_a_gaussian_converge_to_the_closed_form() {
 #[test]
 fn flows_of_a_mixture_converge_to_a_fine_grid() {
     let process = Process::variance_preserving();
-    let components = vec![
-        (0.3, Gaussian::full(vec![-1.0, 0.2], vec![0.1, 0.05, 0.05, 0.2]).unwrap()),
-        (0.7, Gaussian::diagonal(vec![0.8, -0.1], vec![0.3, 0.05]).unwrap()),
-    ];
-    let denoiser = MixtureDenoiser::new(process.clone(), components).unwrap();
+    let denoiser = MixtureDenoiser::new(process.clone(), mixture()).unwrap();
     let start = [1.3, -0.4, -2.0, 0.1, 0.2, 0.3];
     let fine = Sampler::ProbabilityFlow { order: Order::Heun };
     let exact = follow(&denoiser, &noisy_end(fine, &process, 3200), &start);
@@ -74,6 +79,48 @@ fn flows_of_a_mixture_converge_to_a_fine_grid() {
         let error = |steps| distance(&follow(&denoiser, &noisy_end(sampler, &process, steps), &start), &exact);
         assert_order([error(100), error(200), error(400)], want);
     }
+}
+
+/// Levels from 10 down to 0.1, evenly spaced to the power 1/7.
+fn levels(steps: usize) -> Grid {
+    let [from, to] = [10f64, 0.1].map(|sigma| sigma.powf(1.0 / 7.0));
+    Grid::new((0..=steps).map(|k| (from + (to - from) * k as f64 / steps as f64).powi(7)).collect()).unwrap()
+}
+
+fn edm_end(churn: Churn, steps: usize) -> Table {
+    Sampler::EdmHeun { churn }.table(&Process::edm(), &levels(steps)).unwrap().without_mean()
+}
+
+/// Without churn it is the probability flow, of second order, for a Gaussian and for a mixture.
+#[test]
+fn the_edm_sampler_is_of_second_order() {
+    let (process, start) = (Process::edm(), [13.0, -4.0, -20.0, 1.0]);
+    let (mean, variance) = ([0.3, -0.5], [0.4, 1.7]);
+    let gaussian =
+        GaussianDenoiser::new(process.clone(), Gaussian::diagonal(mean.to_vec(), variance.to_vec()).unwrap());
+    let exact: Vec<f64> = (0..4)
+        .map(|i| {
+            let (m, v) = (mean[i % 2], variance[i % 2]);
+            m + (start[i] - m) * ((v + 0.01) / (v + 100.0)).sqrt()
+        })
+        .collect();
+    let mixture = MixtureDenoiser::new(process, mixture()).unwrap();
+    let fine = follow(&mixture, &edm_end(Churn::NONE, 3200), &start);
+    for (denoiser, exact) in [(&gaussian as &dyn Denoiser, exact), (&mixture, fine)] {
+        let error = |steps| distance(&follow(denoiser, &edm_end(Churn::NONE, steps), &start), &exact);
+        assert_order([error(100), error(200), error(400)], 2.0);
+    }
+}
+
+/// Churn takes the law at sigma to that at sigma_hat without error, so the order stays that of the steps between.
+#[test]
+fn with_churn_the_edm_sampler_is_of_second_weak_order() {
+    let process = Process::edm();
+    let data = Normal { mean: 0.3, variance: 0.4 };
+    let [from, to] = [10.0, 0.1].map(|sigma| data.noised(&process.level(sigma).unwrap()));
+    let churn = Churn { amount: 20.0, min: 0.0, max: 1e3, scale: 1.0 };
+    let ends = [400, 800, 1600].map(|steps| law(&process, &edm_end(churn, steps), data, from));
+    assert_order(ends.map(|end| (end.variance - to.variance).abs()), 2.0);
 }
 
 #[test]
