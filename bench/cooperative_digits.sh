@@ -1,54 +1,78 @@
 #!/usr/bin/env bash
-# Everything behind docs/cooperative-digits.md, from shipped score, guide and judge: controls at every tilt, the baseline
-# at every scale, 256 samples of each from the same noise, and the comparisons. Hours on two cores; what is there is kept,
-# so that it can be stopped at any time and started again.
+# Everything behind docs/cooperative-digits.md, from the shipped score, guide and judge: controls at every tilt, the
+# baseline at every scale, 256 samples of each from the same noise, and the comparisons. Hours on two cores.
 #
-#     bench/cooperative_digits.sh [folder]        # default runs/cooperative-digits
+#     bench/cooperative_digits.sh 2        # two agents; 3 for three: side by side with `THREADS=1` each
+#     bench/cooperative_digits.sh page     # the comparisons
+#
+# Runs go to runs/cooperative-digits. What a comparison needs of them is kept in bench/records/cooperative-digits: what is
+# there is not run again, so that all of it can be stopped at any time and started again, here or on another machine.
 set -euo pipefail
-out=$(realpath -m "${1:-$(dirname "$0")/../runs/cooperative-digits}")
 cd "$(dirname "$0")/.."
-consort=${CONSORT:-target/release/consort}
-tilts="3 10 30 100"
-scales="0.5 1 2 3 5 10 20"
-samples="--samples 256 --steps 99 --batch 64 --quiet" # 100 points of time
-mkdir -p "$out"
+runs=runs/cooperative-digits records=bench/records/cooperative-digits
+consort=${CONSORT:-target/release/consort} threads=${THREADS:-0}
+tilts="30 100 10 3" # the first from nothing, the others from the one before
+scales="1 2 3 5 10 20 40"
+mkdir -p "$runs" "$records"
 
-# train NAME ARGUMENTS...: a training, resumed where it was stopped.
+# train NAME ARGUMENTS...: controls, resumed where they were stopped.
 train() {
-    local run=$out/$1; shift
+    local run=$runs/$1; shift
     [ -e "$run/report.html" ] && return
-    if [ -e "$run/checkpoint.safetensors" ]; then "$consort" train cmad --resume "$run" --quiet
-    else rm -rf "$run"; "$consort" train cmad --target 3 --out "$run" --quiet "$@"; fi
+    if [ -e "$run/checkpoint.safetensors" ]; then "$consort" train cmad --resume "$run" --threads "$threads" --quiet
+    else rm -rf "$run"; "$consort" train cmad --target 3 --out "$run" --threads "$threads" --quiet "$@"; fi
 }
 
-# compose NAME METHOD ARGUMENTS...: 256 samples. The baseline's best scale is chosen on other noise than is reported.
+# compose SAMPLES SEED NAME METHOD ARGUMENTS...: digits at 100 points of time, and their scores into the records.
 compose() {
-    local run=$out/$1 seed=7; shift
-    case $run in *-sweep-*) seed=11 ;; esac
-    [ -e "$run/report.html" ] && return
-    rm -rf "$run"; "$consort" compose "$@" --target 3 --out "$run" --seed "$seed" $samples
+    local samples=$1 seed=$2 name=$3; shift 3
+    [ -e "$records/$name/scores.jsonl" ] && return
+    rm -rf "${runs:?}/$name"
+    "$consort" compose "$@" --target 3 --out "$runs/$name" --samples "$samples" --seed "$seed" --steps 99 --batch 64 \
+        --threads "$threads" --quiet
+    mkdir -p "$records/$name"
+    cp "$runs/$name"/{run.toml,metrics.jsonl,scores.jsonl} "$records/$name/"
 }
 
-for agents in 2 3; do
+agents() {
+    local agents=$1 from=() tilt scale
+    for tilt in $tilts; do
+        if [ ! -e "$records/cmad-$agents-tilt-$tilt/scores.jsonl" ]; then
+            train "joint-$agents-tilt-$tilt" --agents "$agents" --set "lambda=$tilt" "${from[@]}"
+            compose 256 7 "cmad-$agents-tilt-$tilt" cmad --agents "$agents" --model "$runs/joint-$agents-tilt-$tilt/model"
+        fi
+        [ -e "$runs/joint-$agents-tilt-$tilt/model" ] && from=(--from "$runs/joint-$agents-tilt-$tilt/model")
+    done
     for scale in $scales; do
-        compose "cdps-$agents-sweep-$scale" cdps --agents "$agents" --set "scale=$scale"
-        compose "cdps-$agents-scale-$scale" cdps --agents "$agents" --set "scale=$scale"
+        # The baseline's best scale is chosen on other noise than is reported.
+        compose 64 11 "cdps-$agents-sweep-$scale" cdps --agents "$agents" --set "scale=$scale"
+        compose 256 7 "cdps-$agents-scale-$scale" cdps --agents "$agents" --set "scale=$scale"
     done
-    for tilt in $tilts; do
-        train "joint-$agents-tilt-$tilt" --agents "$agents" --set "lambda=$tilt"
-        compose "cmad-$agents-tilt-$tilt" cmad --agents "$agents" --model "$out/joint-$agents-tilt-$tilt/model"
-    done
-done
-train "turns-2-tilt-10" --agents 2 --scheme control-wise
-compose "cmad-2-turns" cmad --agents 2 --model "$out/turns-2-tilt-10/model"
+    if [ "$agents" = 2 ] && [ ! -e "$records/cmad-2-turns/scores.jsonl" ]; then
+        train turns-2-tilt-30 --agents 2 --scheme control-wise --set lambda=30
+        compose 256 7 cmad-2-turns cmad --agents 2 --model "$runs/turns-2-tilt-30/model"
+    fi
+}
 
-for agents in 2 3; do
-    for tilt in $tilts; do
-        rm -rf "$out/compare-$agents-tilt-$tilt"
-        runs=("$out/cmad-$agents-tilt-$tilt")
-        [ "$agents-$tilt" = 2-10 ] && runs+=("$out/cmad-2-turns")
-        for other in $tilts; do [ "$other" = "$tilt" ] || runs+=("$out/cmad-$agents-tilt-$other"); done
-        for scale in $scales; do runs+=("$out/cdps-$agents-scale-$scale"); done
-        "$consort" compare "${runs[@]}" --tilt "$tilt" --out "$out/compare-$agents-tilt-$tilt"
+page() {
+    local agents tilt other scale
+    for agents in 2 3; do
+        for tilt in $tilts; do
+            local compared=("$records/cmad-$agents-tilt-$tilt")
+            [ "$agents-$tilt" = 2-30 ] && compared+=("$records/cmad-2-turns")
+            for other in $tilts; do [ "$other" = "$tilt" ] || compared+=("$records/cmad-$agents-tilt-$other"); done
+            for scale in $scales; do compared+=("$records/cdps-$agents-scale-$scale"); done
+            rm -rf "$runs/compare-$agents-tilt-$tilt"
+            "$consort" compare "${compared[@]}" --tilt "$tilt" --out "$runs/compare-$agents-tilt-$tilt"
+        done
+        rm -rf "$runs/compare-$agents-sweep"
+        "$consort" compare $(for scale in $scales; do echo "$records/cdps-$agents-sweep-$scale"; done) --tilt 30 \
+            --out "$runs/compare-$agents-sweep"
     done
-done
+}
+
+case ${1:-} in
+2 | 3) agents "$1" ;;
+page) page ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

@@ -1,6 +1,7 @@
 //! What the command line refuses and what the disk refuses, in sentences that end with the way out.
 
-use std::io::{self, ErrorKind};
+use nn::files::in_words;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a command could not read its input or write its output.
@@ -10,7 +11,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file the user named that cannot be read.
-    #[error("cannot read {}: {}{}", path.display(), reason(source), way_out(source))]
+    #[error("cannot read {}: {}", path.display(), in_words(source))]
     Input {
         /// The file.
         path: PathBuf,
@@ -18,7 +19,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The system refused to write.
-    #[error("cannot {action} {}: {}{}", path.display(), reason(source), way_out(source))]
+    #[error("cannot {action} {}: {}", path.display(), in_words(source))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
@@ -27,6 +28,9 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A file of a run that could not be written.
+    #[error(transparent)]
+    File(#[from] nn::Error),
 }
 
 /// What this package's functions return.
@@ -55,24 +59,8 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Input { .. } => true,
             Error::Io { .. } => false,
+            Error::File(error) => error.is_usage(),
         }
-    }
-}
-
-/// The system's words, without its number.
-fn reason(error: &io::Error) -> String {
-    let words = error.to_string();
-    words.find(" (os error").map_or(words.clone(), |end| words[..end].to_owned())
-}
-
-fn way_out(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space, or give a folder on another disk",
-        ErrorKind::FileTooLarge => "; raise the limit on file sizes, or give a folder on another disk",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "; give a path that you have the rights for",
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "; a file is in the way, give another path",
-        ErrorKind::NotFound => "; look for a slip in the path",
-        _ => "",
     }
 }
 

@@ -21,7 +21,6 @@
 //! [`denoiser::load`] one that says what it was trained as.
 
 pub mod args;
-pub mod atomic;
 pub mod classifier;
 pub mod cmad;
 pub mod commands;

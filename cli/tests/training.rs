@@ -78,6 +78,25 @@ fn a_denoiser_goes_on_bit_for_bit() {
     killed_and_resumed("mnist-score", &[&network[..], &["steps=40", "batch=6", "checkpoint_every=0"]].concat());
 }
 
+/// The weights of a finished model are where another training begins.
+#[test]
+fn a_denoiser_is_trained_on() {
+    let home = Home::new();
+    let network = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+    let settings = [&network[..], &["steps=20", "batch=20", "warm_up=0", "lr=1e-2"]].concat();
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+    let train = ["train", "mnist-score", "--data", "."];
+    let first = |run: &str| -> f64 {
+        let line: serde_json::Value = serde_json::from_str(&(metrics(&home.path(run))[0].clone() + "}")).unwrap();
+        line["loss"].as_f64().unwrap()
+    };
+    home.succeed(&[&train[..], &settings, &["--out", "a"]].concat());
+    home.succeed(&[&train[..], &settings, &["--out", "b", "--from", "a", "--seed", "0"]].concat());
+    assert!(first("b") < 0.9 * first("a"), "{} {}", first("a"), first("b"));
+    let other = home.fail(2, &[&train[..], &["--from", "a", "--out", "c"]].concat());
+    assert!(other.contains("a/model is another network than this training's") && !home.path("c").exists(), "{other}");
+}
+
 #[test]
 fn classifiers_go_on_bit_for_bit() {
     let small = ["network.channels=[4,8]", "network.groups=2", "network.layers=1", "held_out=8", "steps=40", "batch=6"];

@@ -1,5 +1,6 @@
 //! What goes wrong with models and their files, in sentences.
 
+use crate::files;
 use crate::report::Report;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ pub enum Kind {
         report: Report,
     },
     /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {}", path.display(), files::in_words(source))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,

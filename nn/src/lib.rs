@@ -15,7 +15,7 @@ mod conv;
 mod ema;
 mod embedding;
 mod error;
-mod files;
+pub mod files;
 mod init;
 mod linear;
 mod mlp;

@@ -86,6 +86,9 @@ impl Export {
 /// `consort train mnist-score`: a denoiser of digits.
 #[derive(Args, Clone, Debug)]
 pub struct TrainScore {
+    /// Begin with the weights of a trained model of the same configuration, for more updates or others
+    #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
+    pub from: Option<String>,
     /// The folder of the data set [default: $CONSORT_DATA/mnist, or data-cache/mnist]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -93,7 +93,7 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
     let picture = sheet(&drawn.to_vec::<f32>()?, [samples, 1, SIDE, SIDE], 0)?;
     folder.write("samples.png", &picture.encode()?)?;
     let look = |split: &Split, count: usize| classifier.see_split(device, split, 0..count, unchanged);
-    let (seen, train) = (classifier.see(&drawn)?, look(&mnist.train, samples)?);
+    let (seen, train) = (classifier.see(&drawn)?, look(&mnist.train, mnist.train.len())?);
     let verdict = Verdict::of(&classifier, &seen, &train, &look(&mnist.test, mnist.test.len())?, &mnist)?;
     let few = drawn.narrow(0, 0, samples.min(100))?.to_vec::<f32>()?;
     let few = sheet(&few, [samples.min(100), 1, SIDE, SIDE], 0)?;
@@ -108,8 +108,10 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
 struct Verdict {
     /// Squared Frechet distance of samples and test images, in features.
     frechet: f64,
-    /// Of as many training images and the test images.
+    /// Of all training images and the test images.
     floor: f64,
+    /// Of as many training images as there are samples: a small set is further off.
+    floor_of_as_many: f64,
     /// Samples of each class.
     classes: Vec<u64>,
     /// Shares of the classes in the training images.
@@ -131,8 +133,9 @@ const CONFIDENT: f64 = 0.9;
 impl Verdict {
     fn of(judge: &Classifier, samples: &Seen, train: &Seen, test: &Seen, mnist: &Mnist) -> anyhow::Result<Verdict> {
         let width = judge.width();
-        let moments = |seen: &Seen| Moments::of(&seen.features, width);
-        let reference = moments(test)?;
+        let reference = Moments::of(&test.features, width)?;
+        let distance = |features: &[f32]| Moments::of(features, width)?.frechet(&reference);
+        let as_many = &train.features[..samples.features.len()];
         let told = |seen: &Seen| metrics::confidences(&seen.logits, judge.classes(), judge.temperature);
         let confident = |seen: &Seen| {
             let told = told(seen);
@@ -143,15 +146,16 @@ impl Verdict {
         let mut shares = vec![0.0; judge.classes()];
         mnist.train.labels.iter().for_each(|&label| shares[usize::from(label)] += 1.0 / mnist.train.len() as f64);
         Ok(Verdict {
-            frechet: moments(samples)?.frechet(&reference)?,
-            floor: moments(train)?.frechet(&reference)?,
+            frechet: distance(&samples.features)?,
+            floor: distance(&train.features)?,
+            floor_of_as_many: distance(as_many)?,
             chi_square: metrics::chi_square(&classes, &shares)?,
             classes,
             shares,
             confident: confident(samples),
             confident_data: confident(test),
             diversity: metrics::mean_distance(&samples.features, width)?,
-            diversity_data: metrics::mean_distance(&train.features, width)?,
+            diversity_data: metrics::mean_distance(as_many, width)?,
         })
     }
 
@@ -159,6 +163,7 @@ impl Verdict {
         summary
             .metric("frechet", self.frechet)
             .metric("frechet_floor", self.floor)
+            .metric("frechet_floor_of_as_many", self.floor_of_as_many)
             .metric("frechet_ratio", self.frechet / self.floor)
             .metric("chi_square", self.chi_square.statistic)
             .metric("chi_square_p", self.chi_square.p)
@@ -179,18 +184,19 @@ impl Verdict {
             .bars("training images", &names, self.shares.iter().map(|&share| (share, None)));
         let row = |name: &str, samples: f64, data: f64| vec![name.into(), significant(samples), significant(data)];
         let rows = [
-            row("squared Frechet distance to the test set", self.frechet, self.floor),
+            row("squared Frechet distance to the test set", self.frechet, self.floor_of_as_many),
             row("share with confidence above .9", self.confident, self.confident_data),
             row("mean distance of two", self.diversity, self.diversity_data),
         ];
         let caption = "Distances are between the judge's features. The data's column has as many training images as there \
                        are samples; confidence is that on the test set.";
+        let floor = format!("Frechet, of the {} of all training images", significant(self.floor));
         let p = format!(
             "If samples had the shares of the data, classes would differ as much with a chance of {} (chi-square).",
             significant(self.chi_square.p)
         );
         report
-            .number("Frechet, of its floor", &format!("{:.1} x", self.frechet / self.floor))
+            .number(&floor, &format!("{:.1} x", self.frechet / self.floor))
             .number("confidence, of the data's", &format!("{:.1} %", 100.0 * self.confident / self.confident_data))
             .table(&["", "samples", "data"], &rows, caption)
             .plot(&plot, &p)

@@ -11,7 +11,8 @@ mod record;
 pub use metrics::Metrics;
 pub use record::Record;
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
+use nn::files;
 use serde::Serialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -41,7 +42,7 @@ impl RunFolder {
         // What another process made first is not ours to take back.
         let metrics = Metrics::create(&dir.join(METRICS))?;
         made.claim(dir.join(METRICS));
-        atomic::write(&made.claim(dir.join(RECORD)), text.as_bytes())?;
+        files::write(&made.claim(dir.join(RECORD)), text.as_bytes())?;
         Ok(RunFolder { dir, metrics, made: Some(made) })
     }
 
@@ -54,8 +55,8 @@ impl RunFolder {
             return Err(Error::usage(format!("{} {what} with another `--out`", dir.display())));
         }
         let metrics = Metrics::open(&dir.join(METRICS))?;
-        atomic::sweep(dir);
-        atomic::sweep(&dir.join("model"));
+        files::sweep(dir);
+        files::sweep(&dir.join("model"));
         Ok((RunFolder { dir: dir.to_owned(), metrics, made: None }, record))
     }
 
@@ -93,7 +94,7 @@ impl RunFolder {
 
     /// Writes a file of the folder, whole.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        atomic::write(&self.file(name), bytes)
+        Ok(files::write(&self.file(name), bytes)?)
     }
 
     /// From here on the folder stays, whatever happens.

@@ -22,7 +22,7 @@ pub(super) fn run<P>(method: &str, streams: u64, arguments: &TrainClassifier) ->
 where
     P: Preset + Clone + Into<preset::Classifier>,
 {
-    let mut run = Run::<P>::open(method, &arguments.training, arguments.data.as_deref())?;
+    let mut run = Run::<P>::open(method, &arguments.training, arguments.data.as_deref(), None)?;
     let preset: preset::Classifier = run.preset.clone().into();
     let seed = run.record.seed.wrapping_add(streams);
     let count = run.mnist.train.len();

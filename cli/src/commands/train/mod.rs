@@ -44,6 +44,8 @@ struct Run<P> {
     /// Where a new one goes.
     out: Option<PathBuf>,
     quiet: bool,
+    /// The model whose weights it begins with, unless a checkpoint has gone on from them.
+    from: Option<String>,
 }
 
 /// What the command line asks for beyond the preset.
@@ -51,11 +53,14 @@ struct Run<P> {
 struct Asked {
     /// The folder of the data set.
     data: PathBuf,
+    /// The model to begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
 }
 
 impl<P: Preset> Run<P> {
     /// As `training` asks. The data set is in `data`, in the folder of the run that is resumed, or in the default one.
-    fn open(method: &str, training: &Training, data: Option<&Path>) -> anyhow::Result<Run<P>> {
+    fn open(method: &str, training: &Training, data: Option<&Path>, from: Option<&str>) -> anyhow::Result<Run<P>> {
         let device = training.machine.device()?;
         let (out, quiet) = (training.out.dir.clone(), training.output.quiet);
         if let Some(dir) = &training.resume {
@@ -65,7 +70,8 @@ impl<P: Preset> Run<P> {
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
             let asked: Asked = record.arguments()?;
             let mnist = Mnist::load(data.unwrap_or(&asked.data))?;
-            return Ok(Run { preset, mnist, device, record, resumed: Some(folder), out, quiet });
+            let from = asked.from.filter(|_| !folder.has_checkpoint());
+            return Ok(Run { preset, mnist, device, record, resumed: Some(folder), out, quiet, from });
         }
         let preset: P = preset::load(&training.preset)?;
         let data = data.map_or_else(fetch::default_dir, Path::to_owned);
@@ -76,8 +82,9 @@ impl<P: Preset> Run<P> {
             );
         }
         let record = Record::new("train", method, &device, training.machine.seed);
-        let record = record.with_preset(&preset)?.with_arguments(&Asked { data })?;
-        Ok(Run { preset, mnist, device, record, resumed: None, out, quiet })
+        let from = from.map(str::to_owned);
+        let record = record.with_preset(&preset)?.with_arguments(&Asked { data, from: from.clone() })?;
+        Ok(Run { preset, mnist, device, record, resumed: None, out, quiet, from })
     }
 
     /// Trains to the end, from the checkpoint if the run is resumed, and answers the run's folder.

@@ -4,26 +4,34 @@
 //! loss is the plain squared error of what it predicts, bounded at every noise level.
 
 use super::{MODEL, Run};
-use crate::Summary;
 use crate::args::TrainScore;
 use crate::plan::Rehearsal;
 use crate::preset::MnistScore;
 use crate::training::{Order, Trainer, images};
+use crate::{Error, Summary, models};
 use autograd::Var;
 use data::Mnist;
 use methods::score_matching::{Part, ScoreMatching, Times, Weight};
 use methods::{Condition, NetworkDenoiser, Noise, Prediction, Process, Training};
-use nn::{Init, Module, UNet2D, UNet2DConfig};
+use nn::{Architecture, Init, Module, UNet2D, UNet2DConfig};
 use std::sync::Arc;
 use tensor::Device;
 
 pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
-    let mut run = Run::<MnistScore>::open("mnist-score", &arguments.training, arguments.data.as_deref())?;
+    let mut run = Run::<MnistScore>::open(
+        "mnist-score",
+        &arguments.training,
+        arguments.data.as_deref(),
+        arguments.from.as_deref(),
+    )?;
     let seed = run.record.seed;
     let prediction = Prediction::Preconditioned { data_std: images::deviation(&run.mnist.train)? };
     let training = Training { process: Process::variance_preserving(), prediction, time_scale: 1000.0, clip: None };
     let config = UNet2DConfig { consort: Some(super::object(&training)?), ..run.preset.network.config() };
-    let network = Arc::new(UNet2D::new(config, &mut Init::seeded(&run.device, seed))?);
+    let network = Arc::new(match &run.from {
+        None => UNet2D::new(config, &mut Init::seeded(&run.device, seed))?,
+        Some(model) => begin_with(model, &config, &run.device)?,
+    });
     let denoiser = NetworkDenoiser::new(network.clone(), training.clone());
     let times = Times::Uniform { stratified: true };
     let matching = ScoreMatching { process: training.process, times, weight: Weight::Prediction(prediction) };
@@ -45,4 +53,15 @@ pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
     nn::save(&folder.file(MODEL), &*network, arguments.training.export.dtype())?;
     let lead = "A network learns to find the clean image in a noisy one, at every level of noise.";
     Ok(run.finish(folder, lead, Ok)?.metric("parameters", network.count()))
+}
+
+/// A trained network of the same configuration, to be trained on.
+fn begin_with(model: &str, config: &UNet2DConfig, device: &Device) -> anyhow::Result<UNet2D> {
+    let folder = models::find(model, None)?;
+    let network: UNet2D = nn::load(&folder, device)?;
+    if network.config() != config {
+        let what = "is another network than this training's, or was trained on other data: set `network` as it was";
+        return Err(Error::usage(format!("{} {what}", folder.display())).into());
+    }
+    Ok(network)
 }
