@@ -65,22 +65,32 @@ impl<'a> Weight<'a> {
         Piece { group: row / self.taps[0], tap_row: row % self.taps[0], sums: at..at + columns.len() * each, columns }
     }
 
-    /// Sums every piece of every share.
+    /// Sums every piece of every share. Where there are shares enough for all threads, a thread takes whole shares, whose
+    /// images stay in its second cache while every piece passes over them; the order of the sums is the same.
     fn sum(&self, cpu: &CpuContext, x: &[f32], g: &[f32], sums: &mut [f32]) {
-        let parts = Parts::new(sums);
-        let item = |index: usize| {
-            let (share, piece) = (index / self.pieces(), self.piece(index % self.pieces()));
-            let at = share * self.len();
-            // SAFETY: pieces of shares do not overlap.
-            let sums = unsafe { parts.part(at + piece.sums.start..at + piece.sums.end) };
-            sums.fill(0.0);
-            for image in self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares {
-                self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums);
+        let (parts, pieces) = (Parts::new(sums), self.pieces());
+        let take = |share: usize, pieces: Range<usize>| {
+            let images = self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares;
+            for (number, image) in images.enumerate() {
+                for piece in pieces.clone().map(|index| self.piece(index)) {
+                    let at = share * self.len();
+                    // SAFETY: pieces of shares do not overlap.
+                    let sums = unsafe { parts.part(at + piece.sums.start..at + piece.sums.end) };
+                    if number == 0 {
+                        sums.fill(0.0);
+                    }
+                    self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums);
+                }
             }
         };
-        let items = self.shares * self.pieces();
         let products = self.g.count * self.g.height * self.g.width * self.len();
-        if 2 * products < ALONE { (0..items).for_each(item) } else { cpu.team.run(items, item) }
+        if 2 * products < ALONE {
+            (0..self.shares).for_each(|share| take(share, 0..pieces));
+        } else if self.shares >= 4 * cpu.team.threads() {
+            cpu.team.run(self.shares, |share| take(share, 0..pieces));
+        } else {
+            cpu.team.run(self.shares * pieces, |item| take(item / pieces, item % pieces..item % pieces + 1));
+        }
     }
 
     /// Adds an image to the sums of a piece, band by band.
