@@ -1,10 +1,11 @@
 //! Writes a report and its plots with made-up numbers and pictures, to look at: `cargo run -p consort --example looks`
 //! puts them in the folder that is given, or in `runs/looks`.
 
+use consort::nn::files;
 use consort::plot::Plot;
 use consort::preset::{self, CmadPreset};
 use consort::report::{AGENTS, Panel, Report, sheet, tint};
-use consort::{Record, atomic, tensor};
+use consort::{Record, tensor};
 use std::path::PathBuf;
 
 const SIDE: usize = 28;
@@ -13,9 +14,9 @@ fn main() -> anyhow::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or("runs/looks".into()));
     std::fs::create_dir_all(&folder)?;
     for (name, plot) in [("loss", loss()), ("agents", agents()), ("digits", digits())] {
-        atomic::write(&folder.join(format!("{name}.svg")), plot.svg().as_bytes())?;
+        files::write(&folder.join(format!("{name}.svg")), plot.svg().as_bytes())?;
     }
-    atomic::write(&folder.join("report.html"), report()?.as_bytes())?;
+    files::write(&folder.join("report.html"), report()?.as_bytes())?;
     println!("in {}", folder.display());
     Ok(())
 }

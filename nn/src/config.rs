@@ -275,12 +275,11 @@ mod tests {
                 config.insert(key.get(&keys).clone(), value);
             }
             // A taken one has as many blocks as levels, and groups that divide them: what building it rests on.
-            if let Ok(config) = serde_json::from_value::<UNet2DConfig>(Value::Object(config)) {
-                if config.check().is_ok() {
-                    let levels = config.block_out_channels.len();
-                    prop_assert_eq!((config.down_kinds()?.len(), config.up_kinds()?.len()), (levels, levels));
-                    prop_assert!(config.block_out_channels.iter().all(|c| c % config.norm_num_groups == 0));
-                }
+            let config = serde_json::from_value::<UNet2DConfig>(Value::Object(config));
+            if let Some(config) = config.ok().filter(|config| config.check().is_ok()) {
+                let levels = config.block_out_channels.len();
+                prop_assert_eq!((config.down_kinds()?.len(), config.up_kinds()?.len()), (levels, levels));
+                prop_assert!(config.block_out_channels.iter().all(|c| c % config.norm_num_groups == 0));
             }
         }
 

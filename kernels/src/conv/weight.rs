@@ -70,16 +70,14 @@ impl<'a> Weight<'a> {
     fn sum(&self, cpu: &CpuContext, x: &[f32], g: &[f32], sums: &mut [f32]) {
         let (parts, pieces) = (Parts::new(sums), self.pieces());
         let take = |share: usize, pieces: Range<usize>| {
-            let images = self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares;
-            for (number, image) in images.enumerate() {
-                for piece in pieces.clone().map(|index| self.piece(index)) {
-                    let at = share * self.len();
-                    // SAFETY: pieces of shares do not overlap.
-                    let sums = unsafe { parts.part(at + piece.sums.start..at + piece.sums.end) };
-                    if number == 0 {
-                        sums.fill(0.0);
-                    }
-                    self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums);
+            let at = share * self.len();
+            // SAFETY: pieces of shares do not overlap.
+            let sums = |piece: &Piece| unsafe { parts.part(at + piece.sums.start..at + piece.sums.end) };
+            let pieces = pieces.map(|index| self.piece(index));
+            pieces.clone().for_each(|piece| sums(&piece).fill(0.0));
+            for image in self.g.count * share / self.shares..self.g.count * (share + 1) / self.shares {
+                for piece in pieces.clone() {
+                    self.image(&x[image * self.x.size()..], &g[image * self.g.size()..], &piece, sums(&piece));
                 }
             }
         };
