@@ -78,7 +78,7 @@ fn what_compose_tells() {
         assert!(report.contains(heading), "{heading}");
     }
     let record = consort::Record::read(&home.path("a/run.toml")).unwrap();
-    for (name, want) in [("tilt", 10.0), ("lambda_per_sample", 0.05), ("lambda_paper", 78.4)] {
+    for (name, want) in [("tilt", 30.0), ("lambda_per_sample", 1.0 / 60.0), ("lambda_paper", 1568.0 / 60.0)] {
         let recorded = record.derived[name].as_float().unwrap();
         assert!((recorded - want).abs() < 1e-9 && told["metrics"][name] == recorded, "{name}: {recorded}");
     }

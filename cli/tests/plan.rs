@@ -69,7 +69,7 @@ fn controls_under_both_choices_of_memory() {
     let told = home.succeed(&[&train[..], &["--plan"], &tiny.map(|set| ["--set", set]).concat()[..]].concat());
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("work ") && lines[0].ends_with("FLOP") && lines[4].is_empty(), "{told}");
-    assert!(lines[7].starts_with("states") && lines[7].ends_with("<- the preset's") && lines.len() == 8, "{told}");
+    assert!(lines[6].starts_with("store-all") && lines[6].ends_with("<- the preset's") && lines.len() == 8, "{told}");
     let refused = home.fail(2, &["train", "cmad", "--resume", "run", "--plan"]);
     assert!(refused.contains("cannot be used with"), "{refused}");
 }

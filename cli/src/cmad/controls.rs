@@ -92,11 +92,12 @@ impl Controls {
 
     /// Goes on from controls that were trained for something else; masks stay. An error where networks differ.
     pub fn start_from(&self, other: &Controls) -> anyhow::Result<()> {
-        let form = |controls: &Controls| (controls.config.agents, controls.config.network.clone());
-        if form(self) != form(other) {
-            let ((agents, network), (others, its)) = (form(self), form(other));
-            let what =
-                format!("controls of {others} agents with {its:?} cannot become those of {agents} with {network:?}");
+        let form = |ControlsConfig { agents, network, descent, .. }: &ControlsConfig| {
+            format!("{agents} agents with {network:?} and a descent of {descent}")
+        };
+        let (own, given) = (form(&self.config), form(&other.config));
+        if own != given {
+            let what = format!("controls of {given} cannot become those of {own}");
             return Err(Error::usage(format!("--from: {what}: give others, or leave it out")).into());
         }
         let pairs = self.all.parameters().into_iter().zip(other.all.parameters());

@@ -43,7 +43,7 @@ impl RewardInformed {
             )));
         }
         let dtype = silence(&*correction, last)?;
-        Ok(RewardInformed { correction, gain: TimeGain::new(-descent.scale, init)?, descent, dtype })
+        Ok(RewardInformed { correction, gain: TimeGain::new(init)?, descent, dtype })
     }
 
     /// With a U-Net as NN1, such as [`small_unet`].
@@ -89,7 +89,7 @@ impl Control for RewardInformed {
         let correction = self.correction.forward(&seen, &time)?.reshape(state.shape())?.cast(state.dtype())?;
         let variance = self.descent.data_variance;
         let moves = row.alpha * variance / (row.alpha * row.alpha * variance + row.sigma * row.sigma);
-        let gain = self.gain.at(&time)?.scale(row.g * moves)?.cast(state.dtype())?;
+        let gain = self.gain.at(&time, self.descent.scale)?.scale(row.g * moves)?.cast(state.dtype())?;
         Ok(correction.add(&see.pull.mul(&gain)?)?)
     }
 }
@@ -101,7 +101,7 @@ impl Module for RewardInformed {
     }
 }
 
-/// A number as a learned function of the time.
+/// m(t) = s (n(t) - 1) with n a small network that starts at zero: its steps are in units of s, however large that is.
 struct TimeGain {
     features: TimeFeatures,
     embedding: TimestepEmbedding,
@@ -109,19 +109,19 @@ struct TimeGain {
 }
 
 impl TimeGain {
-    /// One that is `start` at all times.
-    fn new(start: f64, init: &mut Init) -> Result<TimeGain> {
+    fn new(init: &mut Init) -> Result<TimeGain> {
         Ok(TimeGain {
             features: TimeFeatures::new(init.device(), FEATURES, 0, false)?,
             embedding: TimestepEmbedding::new(init, FEATURES, FEATURES)?,
-            out: Linear { weight: init.constant(&[1, FEATURES], 0.0)?, bias: init.constant(&[1], start)? },
+            out: Linear { weight: init.constant(&[1, FEATURES], 0.0)?, bias: init.constant(&[1], 0.0)? },
         })
     }
 
-    /// At one time `[1]`: `[]`.
-    fn at(&self, time: &Tensor) -> Result<Var> {
+    /// m at one time `[1]`, for s = `scale`: `[]`. Without a scale, n itself.
+    fn at(&self, time: &Tensor, scale: f64) -> Result<Var> {
         let features = Var::constant(self.features.forward(time, self.out.bias.value().dtype())?);
-        Ok(self.out.forward(&self.embedding.forward(&features)?.silu()?)?.reshape(&[])?)
+        let learned = self.out.forward(&self.embedding.forward(&features)?.silu()?)?.reshape(&[])?;
+        if scale == 0.0 { Ok(learned) } else { Ok(learned.shift(-1.0)?.scale(scale)?) }
     }
 }
 
