@@ -241,8 +241,11 @@ impl<F: Fused> Rule for FusedRule<F> {
         if cotangent.is_plain() && saved.inputs.iter().flatten().all(Var::is_plain) {
             return self.backward(saved, &cotangent.value, needs);
         }
-        // Aliases, so that the gradient stops at this op's inputs even where one was computed from another.
-        let inputs = saved.inputs.iter().flatten().map(Var::alias).collect::<Result<Vec<_>>>()?;
+        // Aliases, so that the gradient stops at this op's inputs even where one was computed from another. Constants that
+        // nobody asks about stay constants.
+        let alias =
+            |(input, need): (&Var, &bool)| if *need || input.is_active() { input.alias() } else { Ok(input.clone()) };
+        let inputs = saved.inputs.iter().flatten().zip(needs).map(alias).collect::<Result<Vec<_>>>()?;
         let result = self.0.composite(&inputs)?;
         let wanted: Vec<&Var> = inputs.iter().zip(needs).filter(|(_, need)| **need).map(|(input, _)| input).collect();
         let create_graph = cotangent.is_active() || saved.inputs.iter().flatten().any(Var::is_active);

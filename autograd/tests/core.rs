@@ -1,5 +1,6 @@
 //! The promises of the core: second derivatives, errors that say what happened, graphs of any depth, loops in any memory.
 
+use autograd::ops::norm::{Affine, LayerNorm, Norm};
 use autograd::ops::pointwise::Function;
 use autograd::{DType, Device, Error, Grad, Kind, Memory, Scan, Tensor, Var, grad, jvp, linearize, scan};
 
@@ -228,4 +229,35 @@ fn a_parameter_that_a_loop_does_not_list_is_an_error() {
     let last = scan(how, std::slice::from_ref(&x), move |state, _| Ok(vec![state[0].linear(&inner, None)?])).unwrap();
     let error = grad(&last[0].sum().unwrap(), &[&x], Grad::default()).unwrap_err().to_string();
     assert!(error.contains("neither in its state nor in `with`"), "{error}");
+}
+
+/// A step that descends the gradient of a normalised square, whose weight and bias are constants.
+#[test]
+fn a_gradient_inside_a_loop_knows_constants_for_constants() {
+    let (x, _) = start(DType::F64);
+    let constant = |value: f64| Var::constant(Tensor::full(x.device(), DType::F64, &[3], value).unwrap());
+    let (weight, bias) = (constant(1.5), constant(-0.2));
+    let norm = Norm::Layer(LayerNorm { eps: 1e-5, silu: true });
+    let descend = move |state: &[Var], _: usize| {
+        let affine = Affine { weight: Some(&weight), bias: Some(&bias), ..Affine::default() };
+        // Where the loop is not taped, its state is a constant.
+        let x = if state[0].is_active() { state[0].clone() } else { Var::leaf(state[0].value().clone()) };
+        let cost = x.norm(norm, affine)?.square()?.sum()?;
+        let slope = grad(&cost, &[&x], Grad { create_graph: state[0].is_active(), ..Grad::default() })?;
+        Ok(vec![state[0].sub(&slope.get(0)?.scale(0.1)?)?])
+    };
+    let loss = |x: &Var| {
+        let how = Scan { memory: Memory::States, steps: 3, with: vec![] };
+        scan(how, std::slice::from_ref(x), descend.clone())?[0].square()?.sum()
+    };
+    let gradient = numbers(grad(&loss(&x).unwrap(), &[&x], Grad::default()).unwrap().get(0).unwrap());
+    for i in 0..6 {
+        let moved = |h: f64| {
+            let mut data = x.value().to_f64().unwrap();
+            data[i] += h;
+            numbers(&loss(&Var::leaf(Tensor::from_slice(x.device(), &[2, 3], &data).unwrap())).unwrap())[0]
+        };
+        let want = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        assert!((gradient[i] - want).abs() < 1e-7 * (1.0 + want.abs()), "{i}: {} {want}", gradient[i]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
 use super::{Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
-use methods::control::cmad::{Order, Response, Running, Weights};
+use methods::control::cmad::{Order, Pull, Response, Running, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `consort train cmad`. Greek names are the paper's.
@@ -48,6 +48,8 @@ pub struct CmadPreset {
     pub response: Response,
     /// When agents see each other's updates in the control-wise scheme.
     pub order: Order,
+    /// Whether backpropagation goes through the cost's gradient that controls see.
+    pub pull: Pulled,
     /// What a backward pass keeps.
     pub memory: Memory,
     /// Seconds between checkpoints.
@@ -98,6 +100,25 @@ impl AlphaSchedule {
         match self {
             AlphaSchedule::Constant => Running::Constant(alpha),
             AlphaSchedule::Signal => Running::Signal(alpha),
+        }
+    }
+}
+
+/// See [`Pull`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pulled {
+    /// It is cut there, as published: cheaper, and a biased gradient of the objective.
+    Stopped,
+    /// It is not: a Hessian-vector product of the cost a step, and the gradient itself.
+    Through,
+}
+
+impl From<Pulled> for Pull {
+    fn from(pulled: Pulled) -> Pull {
+        match pulled {
+            Pulled::Stopped => Pull::Stopped,
+            Pulled::Through => Pull::Through,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::report::{Panel, Report, sheet};
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
 use crate::{Error, Progress, Record, Result, RunFolder, Summary, models};
-use methods::control::cmad::{Pull, Rates, Rollout, Scheme, Steering, Training, Weights};
+use methods::control::cmad::{Rates, Rollout, Scheme, Steering, Training, Weights};
 use methods::{Grid, Noise};
 use nn::{Adam, Init, SavedState, State};
 use serde::{Deserialize, Serialize};
@@ -212,7 +212,7 @@ impl School {
             draws: Arc::new(Noise::new(self.seed)),
             first: FIRST_OF_TRAINING,
             batch: self.preset.batch(self.agents),
-            pull: Pull::Stopped,
+            pull: self.preset.pull.into(),
             only: None,
         })
     }
