@@ -14,6 +14,10 @@ pub struct See<'a> {
     /// The gradient of Psi by the agent's clean estimate, `M_i' grad Psi(Yhat_0)`, per sample: zero where the object shows
     /// nothing of the agent.
     pub pull: &'a Var,
+    /// The agent's clean estimate.
+    pub clean: &'a Var,
+    /// The object of all clean estimates, Yhat_0; of a stack, the agent's rows.
+    pub outlook: &'a Var,
     /// Time, noise level and diffusion coefficient.
     pub row: &'a Row,
     /// The step, for controls with a table.
@@ -24,6 +28,11 @@ pub struct See<'a> {
 pub trait Control: Module + Send + Sync {
     /// `u`, of the state's shape and dtype. Samples do not know each other.
     fn act(&self, see: &See) -> Result<Var>;
+
+    /// As much of `u` as is learned from finished works: all, or what is not there to correct that.
+    fn recall(&self, see: &See) -> Result<Var> {
+        self.act(see)
+    }
 }
 
 /// `u = a_k x + b_k`, with a pair for each step: the form of the optimum when everything is linear and quadratic.

@@ -55,14 +55,25 @@ impl Problem {
         let object = self.aggregator.aggregate(&clean)?;
         let past = object.is_active();
         let object = if past { object } else { Var::leaf(object.value().clone()) };
-        let cost = self.cost.per_sample(&object)?;
-        let how = Grad { create_graph: through && past, retain: true, ..Grad::default() };
-        let gradient = grad(&cost.sum()?, &[&object], how)?.get(0)?.clone();
-        let pulls = self.aggregator.shares(&gradient)?;
+        let (cost, pulls) = self.pulls(&object, through && past)?;
         // Stopped, nothing flows back through what a control is shown, not even to the aggregator's masks.
         let pulls = if through { pulls } else { pulls.iter().map(Var::detach).collect() };
         let cost = priced.then(|| if past { cost } else { cost.detach() });
         Ok(LookAhead { clean, cost, pulls })
+    }
+
+    /// What a control of each agent is shown at these clean estimates, no more than numbers.
+    pub(super) fn shown(&self, clean: &[Var]) -> Result<Vec<Var>> {
+        let object = Var::leaf(self.aggregator.aggregate(clean)?.value().clone());
+        Ok(self.pulls(&object, false)?.1.iter().map(Var::detach).collect())
+    }
+
+    /// Psi of an object, and everybody's share of its gradient.
+    fn pulls(&self, object: &Var, create_graph: bool) -> Result<(Var, Vec<Var>)> {
+        let cost = self.cost.per_sample(object)?;
+        let how = Grad { create_graph, retain: true, ..Grad::default() };
+        let gradient = grad(&cost.sum()?, &[object], how)?.get(0)?.clone();
+        Ok((cost, self.aggregator.shares(&gradient)?))
     }
 
     /// The gradient by agent i's noisy state, through all score networks.

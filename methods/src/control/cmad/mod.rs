@@ -13,7 +13,7 @@
 //!
 //! The files, in the order of the method: `aggregator` (phi), `control` and `reward_informed` (u), `problem` (who, what for),
 //! `look_ahead` (clean estimates, the gradients that controls see, CDPS), `rollout` (the controlled loop and its costs,
-//! Algorithm 3), `scheme` and `training` (Algorithms 1 and 2).
+//! Algorithm 3), `scheme` and `training` (Algorithms 1 and 2), `teaching` (what may come before).
 
 mod aggregator;
 mod control;
@@ -22,6 +22,7 @@ mod problem;
 mod reward_informed;
 mod rollout;
 mod scheme;
+mod teaching;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -30,8 +31,9 @@ mod weights;
 pub use aggregator::{Aggregator, stripe_heights};
 pub use control::{Control, LinearGain, See};
 pub use problem::{Problem, Running, Steering};
-pub use reward_informed::{Descent, RewardInformed, small_unet};
+pub use reward_informed::{Descent, RewardInformed, Sight, small_unet};
 pub use rollout::{Costs, Draws, Moment, Pull, Rollout};
 pub use scheme::{Order, Response, Scheme};
+pub use teaching::{Distance, Lesson, Teaching};
 pub use training::{Rates, Report, Training};
 pub use weights::Weights;

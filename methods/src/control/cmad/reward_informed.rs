@@ -1,7 +1,9 @@
 //! The reward-informed control (paper 000, eq. 14):
 //!
-//!   u = NN1(x, Y, pull, t) + NN2(t) pull,   NN2(t) = g(t) c(t) m(t)
+//!   u = NN1(x, Y, pull, t) + NN2(t) pull,   NN1 = g(t) STEP n1(x, Y, PULL pull, t),   NN2 = g(t) c(t) m(t)
 //!
+//! n1 is a network of inputs and outputs of about unit size, which it would otherwise have to learn: a gradient is about
+//! 1/10 a pixel, and controls that follow it are in proportion to g.
 //! m is a small network of the time that starts constant and below 0, so that the control descends Psi from the first
 //! step. c(t) = alpha v / (alpha^2 v + sigma^2) is how far the clean estimate of Gaussian data of variance v moves with the
 //! state: with it, m = -s comes close to CDPS of scale s without differentiating the score network. NN1 starts at zero.
@@ -10,9 +12,36 @@ use super::control::{Control, See};
 use crate::error::{Error, Result};
 use autograd::{DType, Tensor, Var};
 use nn::{Init, Linear, Module, Network, TimeFeatures, TimestepEmbedding, UNet2D, UNet2DConfig, Visitor};
+use serde::{Deserialize, Serialize};
 
 /// Width of m's features and of its hidden layers.
 const FEATURES: usize = 32;
+
+/// What NN1 is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sight {
+    /// `[x, Y, pull]`, as published.
+    Published,
+    /// Those, the agent's clean estimate and the object of all of them: what the look-ahead has computed anyway, and what
+    /// a network of this size cannot make out in noise.
+    LookAhead,
+}
+
+impl Sight {
+    /// Images of a state's channels.
+    pub fn inputs(self) -> usize {
+        match self {
+            Sight::Published => 3,
+            Sight::LookAhead => 5,
+        }
+    }
+}
+
+/// What the gradient is multiplied with where the network sees it.
+const PULL: f64 = 10.0;
+/// What the network's output is multiplied with, beside g.
+const STEP: f64 = 0.3;
 
 /// How NN2 starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +57,7 @@ pub struct Descent {
 /// See the module.
 pub struct RewardInformed {
     correction: Box<dyn Network>,
+    sight: Sight,
     gain: TimeGain,
     descent: Descent,
     /// Of `correction`.
@@ -35,20 +65,31 @@ pub struct RewardInformed {
 }
 
 impl RewardInformed {
-    /// `correction` takes `[x, Y, pull]` along the channels to the channels of x; its last layer `last` is set to zero.
-    pub fn new(correction: Box<dyn Network>, last: &str, descent: Descent, init: &mut Init) -> Result<RewardInformed> {
+    /// `correction` takes what `sight` says, along the channels, to the channels of x; its last layer `last` is set to zero.
+    pub fn new(
+        correction: Box<dyn Network>,
+        last: &str,
+        sight: Sight,
+        descent: Descent,
+        init: &mut Init,
+    ) -> Result<RewardInformed> {
         if !(descent.scale >= 0.0 && descent.data_variance > 0.0 && descent.time_scale.is_finite()) {
             return Err(Error::argument(format!(
                 "{descent:?}: a scale of at least 0 and a variance above 0 are taken"
             )));
         }
         let dtype = silence(&*correction, last)?;
-        Ok(RewardInformed { correction, gain: TimeGain::new(init)?, descent, dtype })
+        Ok(RewardInformed { correction, sight, gain: TimeGain::new(init)?, descent, dtype })
+    }
+
+    /// As both networks are told it, `[1]`.
+    fn time(&self, see: &See) -> Result<Tensor> {
+        Ok(Tensor::full(see.state.device(), DType::F64, &[1], see.row.t * self.descent.time_scale)?)
     }
 
     /// With a U-Net as NN1, such as [`small_unet`].
-    pub fn unet(config: UNet2DConfig, descent: Descent, init: &mut Init) -> Result<RewardInformed> {
-        RewardInformed::new(Box::new(UNet2D::new(config, init)?), "conv_out", descent, init)
+    pub fn unet(config: UNet2DConfig, sight: Sight, descent: Descent, init: &mut Init) -> Result<RewardInformed> {
+        RewardInformed::new(Box::new(UNet2D::new(config, init)?), "conv_out", sight, descent, init)
     }
 }
 
@@ -84,13 +125,19 @@ fn silence(network: &dyn Network, layer: &str) -> Result<DType> {
 impl Control for RewardInformed {
     fn act(&self, see: &See) -> Result<Var> {
         let (state, row) = (see.state, see.row);
-        let time = Tensor::full(state.device(), DType::F64, &[1], row.t * self.descent.time_scale)?;
-        let seen = Var::concat(&[state, see.aggregate, see.pull], 1)?.cast(self.dtype)?;
-        let correction = self.correction.forward(&seen, &time)?.reshape(state.shape())?.cast(state.dtype())?;
         let variance = self.descent.data_variance;
         let moves = row.alpha * variance / (row.alpha * row.alpha * variance + row.sigma * row.sigma);
-        let gain = self.gain.at(&time, self.descent.scale)?.scale(row.g * moves)?.cast(state.dtype())?;
-        Ok(correction.add(&see.pull.mul(&gain)?)?)
+        let gain = self.gain.at(&self.time(see)?, self.descent.scale)?.scale(row.g * moves)?.cast(state.dtype())?;
+        Ok(self.recall(see)?.add(&see.pull.mul(&gain)?)?)
+    }
+
+    /// NN1. The gain stays for what NN1 leaves undone.
+    fn recall(&self, see: &See) -> Result<Var> {
+        let (state, pull) = (see.state, see.pull.scale(PULL)?);
+        let all = [state, see.aggregate, &pull, see.clean, see.outlook];
+        let seen = Var::concat(&all[..self.sight.inputs()], 1)?.cast(self.dtype)?;
+        let correction = self.correction.forward(&seen, &self.time(see)?)?.reshape(state.shape())?;
+        Ok(correction.cast(state.dtype())?.scale(see.row.g * STEP)?)
     }
 }
 

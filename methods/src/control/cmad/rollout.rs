@@ -177,7 +177,7 @@ impl Problem {
         let (x, sums) = state.split_at(self.count());
         let x = &open_loop(x, run.only)[..];
         let LookAhead { clean, cost, pulls } = self.look_ahead(steering, run, row, k, x)?;
-        let controls = self.act(steering, run.only, row, k, x, &pulls)?;
+        let controls = self.act(steering, run.only, (row, k), x, &clean, &pulls)?;
         look(&Moment { step: k, row, states: x, clean: &clean, pulls: &pulls, controls: &controls })?;
         let mut next = Vec::with_capacity(state.len());
         for i in 0..self.count() {
@@ -205,9 +205,9 @@ impl Problem {
         &self,
         steering: &Steering,
         only: Option<usize>,
-        row: &Row,
-        step: usize,
+        (row, step): (&Row, usize),
         x: &[Var],
+        clean: &[Var],
         pulls: &[Var],
     ) -> Result<Vec<Option<Var>>> {
         let all = match steering {
@@ -217,11 +217,13 @@ impl Problem {
             }
             Steering::Controls(all) => all,
         };
-        let object = self.aggregator.aggregate(x)?;
-        let (objects, pulls) = (open_loop(&vec![object; x.len()], only), open_loop(pulls, only));
+        let everybodys = |of: &[Var]| Result::Ok(open_loop(&vec![self.aggregator.aggregate(of)?; x.len()], only));
+        let (objects, outlooks) = (everybodys(x)?, everybodys(clean)?);
+        let (clean, pulls) = (open_loop(clean, only), open_loop(pulls, only));
         let act = |i: usize| -> Result<Var> {
-            let aggregate = &self.aggregator.in_view(i, &objects[i])?;
-            all[i].act(&See { state: &x[i], aggregate, pull: &pulls[i], row, step })
+            let [aggregate, outlook] = [&objects[i], &outlooks[i]].map(|object| self.aggregator.in_view(i, object));
+            let (aggregate, outlook) = (&aggregate?, &outlook?);
+            all[i].act(&See { state: &x[i], aggregate, pull: &pulls[i], clean: &clean[i], outlook, row, step })
         };
         let controls = (0..x.len()).map(act).collect::<Result<Vec<Var>>>()?;
         Ok(open_loop(&controls, only).into_iter().map(Some).collect())

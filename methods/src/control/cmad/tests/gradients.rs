@@ -3,7 +3,7 @@
 use super::run;
 use crate::analytic::{Gaussian, MixtureDenoiser};
 use crate::control::cmad::{
-    Aggregator, Control, Descent, Moment, Problem, Pull, RewardInformed, Rollout, Running, Steering,
+    Aggregator, Control, Descent, Moment, Problem, Pull, RewardInformed, Rollout, Running, Sight, Steering,
 };
 use crate::cost::{NegativeLogLikelihood, Quadratic, Seam, Total};
 use crate::noise::Noise;
@@ -44,7 +44,7 @@ fn control(init: &mut Init) -> Arc<dyn Control> {
     let config = MlpConfig { inputs: 24, outputs: 8, hidden: vec![10], time_features: 8, ..MlpConfig::default() };
     let network = Mlp::new(config, init).unwrap();
     let descent = Descent { scale: 0.8, data_variance: 0.7, time_scale: 10.0 };
-    let control = RewardInformed::new(Box::new(network), "layers.1", descent, init).unwrap();
+    let control = RewardInformed::new(Box::new(network), "layers.1", Sight::Published, descent, init).unwrap();
     for (name, param) in control.named_parameters() {
         if name.starts_with("correction.layers.1") || name == "gain.out.weight" {
             param.set(init.uniform(&param.shape(), 4).unwrap().value()).unwrap();

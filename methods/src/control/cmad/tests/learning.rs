@@ -3,8 +3,8 @@
 use super::cubature::Cubature;
 use super::{gaussian, mean, run};
 use crate::control::cmad::{
-    Aggregator, Control, Descent, LinearGain, Problem, Rates, RewardInformed, Rollout, Running, Scheme, Steering,
-    Training, small_unet,
+    Aggregator, Control, Descent, LinearGain, Problem, Rates, RewardInformed, Rollout, Running, Scheme, Sight,
+    Steering, Training, small_unet,
 };
 use crate::cost::Quadratic;
 use crate::noise::Noise;
@@ -89,8 +89,9 @@ fn a_reward_informed_control_starts_as_cdps_of_its_scale_for_gaussian_data() {
     let problem = Problem { agents: vec![gaussian(&[0.1; 64], 0.3), gaussian(&[-0.2; 64], 0.3)], ..problem };
     let mut init = Init::seeded(device(), 8);
     let descent = Descent { scale: 1.5, data_variance: 0.3, time_scale: 1000.0 };
-    let mut control =
-        || -> Arc<dyn Control> { Arc::new(RewardInformed::unet(small_unet(1), descent, &mut init).unwrap()) };
+    let mut control = || -> Arc<dyn Control> {
+        Arc::new(RewardInformed::unet(small_unet(1), Sight::Published, descent, &mut init).unwrap())
+    };
     let run = run(6, DType::F64, Noise::new(4), 2);
     let informed = problem.rollout(&Steering::Controls(vec![control(), control()]), &run).unwrap();
     let guided = problem.rollout(&Steering::Cdps { scale: 1.5 }, &run).unwrap();
@@ -107,7 +108,7 @@ fn a_control_without_the_layer_to_silence_or_that_would_climb_is_refused() {
     let mut refused = |scale: f64, last: &str| {
         let descent = Descent { scale, data_variance: 0.3, time_scale: 1000.0 };
         let network = UNet2D::new(small_unet(1), &mut init).unwrap();
-        RewardInformed::new(Box::new(network), last, descent, &mut init).err().unwrap().to_string()
+        RewardInformed::new(Box::new(network), last, Sight::Published, descent, &mut init).err().unwrap().to_string()
     };
     assert!(refused(-0.5, "conv_out").contains("a scale of at least 0"));
     assert!(refused(0.5, "head").contains("no layer `head`"));
@@ -123,8 +124,9 @@ fn a_network_that_learns_gets_below_the_guidance_it_started_from() {
     let problem = Problem { agents: vec![gaussian(&[0.1; 64], 0.3), gaussian(&[-0.2; 64], 0.3)], ..problem };
     let mut init = Init::seeded(device(), 8);
     let descent = Descent { scale: 0.2, data_variance: 0.3, time_scale: 1000.0 };
-    let mut control =
-        || -> Arc<dyn Control> { Arc::new(RewardInformed::unet(small_unet(1), descent, &mut init).unwrap()) };
+    let mut control = || -> Arc<dyn Control> {
+        Arc::new(RewardInformed::unet(small_unet(1), Sight::Published, descent, &mut init).unwrap())
+    };
     let controls = vec![control(), control()];
     let mut training = Training::new(problem, controls, Scheme::Joint, Adam::default(), Some(1.0)).unwrap();
     let run = run(6, DType::F32, Noise::new(4), 4);

@@ -5,7 +5,7 @@ use super::cubature::Cubature;
 use super::recursion::Scalar;
 use super::{alone, gaussian, law, mean, run};
 use crate::control::cmad::{
-    Control, Descent, LinearGain, Problem, Rates, RewardInformed, Running, Scheme, Steering, Training,
+    Control, Descent, LinearGain, Problem, Rates, RewardInformed, Running, Scheme, Sight, Steering, Training,
 };
 use crate::cost::Quadratic;
 use crate::testing::device;
@@ -94,7 +94,7 @@ fn a_control_costs_the_same_on_a_coarse_and_on_a_fine_grid() {
     let config = MlpConfig { inputs: 3, outputs: 1, hidden: vec![8], time_features: 8, ..MlpConfig::default() };
     let network = Mlp::new(config, &mut init).unwrap();
     let descent = Descent { scale: 0.7, data_variance: OF.v, time_scale: 1000.0 };
-    let control = RewardInformed::new(Box::new(network), "layers.1", descent, &mut init).unwrap();
+    let control = RewardInformed::new(Box::new(network), "layers.1", Sight::Published, descent, &mut init).unwrap();
     let steering = Steering::Controls(vec![Arc::new(control)]);
     let on = |steps: usize| {
         let run = run(steps, DType::F64, points(steps), points(steps).points());

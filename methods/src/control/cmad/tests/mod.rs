@@ -10,6 +10,7 @@ mod play;
 mod recursion;
 mod resume;
 mod runs;
+mod teaching;
 
 use super::{Aggregator, Costs, Draws, Pull, Rollout};
 use crate::analytic::{Gaussian, GaussianDenoiser};

@@ -3,7 +3,7 @@
 use super::{gaussian, run};
 use crate::control::cmad::{
     Aggregator, Control, Descent, Order, Problem, Rates, Report, Response, RewardInformed, Rollout, Running, Scheme,
-    Training,
+    Sight, Training,
 };
 use crate::cost::{Quadratic, Seam, Total};
 use crate::noise::Noise;
@@ -20,7 +20,7 @@ fn training(scheme: Scheme) -> Training {
         let config = MlpConfig { inputs: 24, outputs: 8, hidden: vec![10], time_features: 8, ..MlpConfig::default() };
         let descent = Descent { scale: 0.5, data_variance: 0.5, time_scale: 1000.0 };
         let network = Box::new(Mlp::new(config, &mut init).unwrap());
-        Arc::new(RewardInformed::new(network, "layers.1", descent, &mut init).unwrap())
+        Arc::new(RewardInformed::new(network, "layers.1", Sight::Published, descent, &mut init).unwrap())
     };
     let stripes = Aggregator::stripes(device(), 2, [4, 2]).unwrap();
     let seam = Seam { beta: 1.0, gamma: 0.1, eps: 1e-2, map: stripes.seams([4, 2]).unwrap() };

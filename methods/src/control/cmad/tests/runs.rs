@@ -4,7 +4,7 @@
 use super::cubature::Cubature;
 use super::{alone, gaussian, mean, run};
 use crate::control::cmad::{
-    Aggregator, Control, Costs, Descent, Draws, LinearGain, Moment, Problem, RewardInformed, Rollout, Running,
+    Aggregator, Control, Costs, Descent, Draws, LinearGain, Moment, Problem, RewardInformed, Rollout, Running, Sight,
     Steering, Weights, small_unet,
 };
 use crate::cost::{Quadratic, Seam};
@@ -53,7 +53,7 @@ fn three() -> Problem {
 fn control(seed: u64) -> Arc<dyn Control> {
     let mut init = Init::seeded(device(), seed);
     let descent = Descent { scale: 0.5, data_variance: 0.4, time_scale: 1000.0 };
-    let control = RewardInformed::unet(small_unet(1), descent, &mut init).unwrap();
+    let control = RewardInformed::unet(small_unet(1), Sight::Published, descent, &mut init).unwrap();
     for (name, param) in control.named_parameters() {
         if name.starts_with("correction.conv_out") {
             param.set(init.uniform(&param.shape(), 16).unwrap().value()).unwrap();
@@ -121,7 +121,9 @@ fn without_control_every_agent_is_the_plain_sampler_and_so_it_is_with_a_control_
     }
     let idle = |_| -> Arc<dyn Control> {
         let descent = Descent { scale: 0.0, data_variance: 0.4, time_scale: 1000.0 };
-        Arc::new(RewardInformed::unet(small_unet(1), descent, &mut Init::seeded(device(), 3)).unwrap())
+        Arc::new(
+            RewardInformed::unet(small_unet(1), Sight::Published, descent, &mut Init::seeded(device(), 3)).unwrap(),
+        )
     };
     let idle = problem.rollout(&Steering::Controls((0..3).map(idle).collect()), &run).unwrap();
     assert_eq!(bits(&idle), bits(&free));
