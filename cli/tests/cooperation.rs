@@ -6,12 +6,19 @@ use common::Home;
 use std::fs;
 
 const CDPS: [&str; 10] = ["compose", "cdps", "--target", "3", "--agents", "2", "--models", "models", "--steps", "4"];
-const TINY: [&str; 8] =
-    ["--set", "network.channels=[8]", "--set", "points=4", "--set", "sampling_points=4", "--set", "batch=3"];
+const TINY: [&str; 7] = [
+    "network.channels=[8]",
+    "points=4",
+    "sampling_points=4",
+    "batch=3",
+    "teaching.works=5",
+    "teaching.points=4",
+    "teaching.studies=3",
+];
 
 fn train(more: &[&'static str]) -> Vec<&'static str> {
     let start = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
-    [&start[..], &TINY, more].concat()
+    [&start[..], &TINY.map(|set| ["--set", set]).concat(), more].concat()
 }
 
 fn same(home: &Home, a: &str, b: &str, file: &str) {
@@ -100,7 +107,9 @@ fn controls_are_trained_killed_resumed_and_played() {
         let settings = [scheme, &["--set", "checkpoint_every=0", "--set", "mask_lr=1e-2"]].concat();
         home.succeed(&train(&[&settings[..], &["--out", out]].concat()));
         let run = home.path(killed);
-        assert!(home.killed_after(&train(&[&settings[..], &["--out", killed]].concat()), &run, 5));
+        // The first dies while it studies the works of others, the other two later.
+        let lines = if out == "joint" { 2 } else { 8 };
+        assert!(home.killed_after(&train(&[&settings[..], &["--out", killed]].concat()), &run, lines));
         home.succeed(&["train", "cmad", "--resume", killed, "--threads", "1"]);
         let others = home.fail(2, &["train", "cmad", "--resume", killed, "--guide", "mnist-guide"]);
         assert!(others.contains("a run goes on with the models and masks it began with"), "{others}");
@@ -118,6 +127,14 @@ fn controls_are_trained_killed_resumed_and_played() {
     same(&home, "played", "again", "samples.safetensors");
     same(&home, "played", "again", "scores.jsonl");
     home.succeed(&train(&["--set", "updates=1", "--set", "lambda=30", "--from", "joint/model", "--out", "steeper"]));
+    home.succeed(&[&CDPS[..], &["--samples", "5", "--out", "made"]].concat());
+    home.succeed(&train(&["--set", "updates=1", "--works", "made", "--from", "joint/model", "--out", "studied"]));
+    let works = consort::nn::SavedState::read(&home.path("studied/works.safetensors")).unwrap();
+    let kept = works.tensor("canvases.1", &consort::tensor::Device::cpu(1)).unwrap();
+    assert_eq!(kept.shape(), [4, 1, 28, 28]); // three quarters of five, the last one as well
+    let other = ["train", "cmad", "--target", "4", "--agents", "2", "--models", "models", "--works", "made"];
+    let other = home.fail(2, &other);
+    assert!(other.contains("made made a 3 by 2 agents, and controls for a 4 by 2 agents are asked for"), "{other}");
     let wrong = home.fail(
         2,
         &["compose", "cmad", "--target", "3", "--agents", "3", "--models", "models", "--model", "joint/model"],

@@ -54,7 +54,8 @@ fn trainings_on_digits() {
 fn controls_under_both_choices_of_memory() {
     let home = Home::with_models();
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
-    let tiny = ["network.channels=[8,8]", "points=9", "sampling_points=3", "batch=8"];
+    let taught = ["teaching.works=9", "teaching.points=5", "teaching.studies=4"];
+    let tiny = [&["network.channels=[8,8]", "points=9", "sampling_points=3", "batch=8"][..], &taught].concat();
     let mut peaks = vec![];
     for memory in ["memory=states", "memory=store-all"] {
         let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=3"]].concat());
@@ -66,7 +67,8 @@ fn controls_under_both_choices_of_memory() {
     assert!(peaks[0] < peaks[1], "{peaks:?}");
     let turns = [&train[..], &["--scheme", "control-wise"]].concat();
     holds(&home, &turns, &[&tiny[..], &["inner=1", "outer=2", "mask_lr=1e-2", "order=jacobi"]].concat());
-    let told = home.succeed(&[&train[..], &["--plan"], &tiny.map(|set| ["--set", set]).concat()[..]].concat());
+    let told = home
+        .succeed(&[&train[..], &["--plan"], &tiny.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>()].concat());
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("work ") && lines[0].ends_with("FLOP") && lines[4].is_empty(), "{told}");
     assert!(lines[6].starts_with("store-all") && lines[6].ends_with("<- the preset's") && lines.len() == 8, "{told}");
@@ -84,7 +86,7 @@ fn digits_made_together() {
         holds(&home, &[&cdps[..], &more].concat(), &[]);
     }
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--out", "run"];
-    let tiny = ["network.channels=[8,8]", "points=3", "sampling_points=2", "batch=2", "updates=1"];
+    let tiny = ["network.channels=[8,8]", "points=3", "sampling_points=2", "batch=2", "updates=1", "teaching.works=0"];
     home.succeed(&[&train[..], &tiny.map(|set| ["--set", set]).concat()].concat());
     let cmad = ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--model", "run/model"];
     holds(&home, &[&cmad[..], &["--samples", "9", "--batch", "5", "--steps", "7"]].concat(), &[]);

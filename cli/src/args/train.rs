@@ -123,6 +123,9 @@ pub struct TrainCmad {
     /// Begin with trained controls of the same form, made for another digit or at another tilt
     #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
     pub from: Option<String>,
+    /// Study the digits of a run of `consort compose` before the first update, in place of the preset's `teaching.works`
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub works: Option<PathBuf>,
     /// Whose pixels are whose.
     #[command(flatten)]
     pub masks: Masks,

@@ -86,6 +86,11 @@ pub enum Figure {
 }
 
 impl Entry {
+    /// Psi of each sample.
+    pub fn costs(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.psi).collect()
+    }
+
     /// Reads the folder of a run.
     pub fn read(dir: &Path) -> Result<Entry> {
         let record = Record::read(&dir.join("run.toml"))?;

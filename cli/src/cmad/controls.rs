@@ -4,7 +4,7 @@ use super::SIDE;
 use super::ensemble::Terms;
 use crate::Error;
 use crate::preset::{AlphaSchedule, ControlNetwork, CostTerms};
-use methods::control::cmad::{Aggregator, Control, Descent, RewardInformed, Weights};
+use methods::control::cmad::{Aggregator, Control, Descent, RewardInformed, Sight, Weights};
 use methods::cost::SeamMap;
 use nn::{Architecture, Init, Module, Param, Visitor};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ impl Default for ControlsConfig {
         ControlsConfig {
             agents: 1,
             target: 0,
-            network: ControlNetwork { channels: vec![8], layers: 1, groups: 8, head: 8 },
+            network: ControlNetwork { sight: Sight::Published, channels: vec![8], layers: 1, groups: 8, head: 8 },
             descent: 0.0,
             data_variance: 1.0,
             learned_masks: false,
@@ -90,11 +90,11 @@ impl Controls {
         Ok(controls)
     }
 
-    /// Goes on from controls that were trained for something else; masks stay. An error where networks differ.
+    /// Goes on from controls that were trained for something else; masks stay. With another descent than theirs, the gain
+    /// on the gradient is scaled to it. An error where networks differ.
     pub fn start_from(&self, other: &Controls) -> anyhow::Result<()> {
-        let form = |ControlsConfig { agents, network, descent, .. }: &ControlsConfig| {
-            format!("{agents} agents with {network:?} and a descent of {descent}")
-        };
+        let form =
+            |ControlsConfig { agents, network, .. }: &ControlsConfig| format!("{agents} agents with {network:?}");
         let (own, given) = (form(&self.config), form(&other.config));
         if own != given {
             let what = format!("controls of {given} cannot become those of {own}");
@@ -148,7 +148,7 @@ impl Architecture for Controls {
         }
         let descent = Descent { scale: descent, data_variance, time_scale: 1000.0 };
         let control = |_| -> nn::Result<Arc<dyn Control>> {
-            let control = RewardInformed::unet(network.config(), descent, init);
+            let control = RewardInformed::unet(network.config(), network.sight, descent, init);
             Ok(Arc::new(control.map_err(|error| nn::Error::config(error.to_string()))?))
         };
         let all = (0..agents).map(control).collect::<nn::Result<_>>()?;

@@ -1,7 +1,7 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
 use super::{Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
-use methods::control::cmad::{Order, Pull, Response, Running, Weights};
+use methods::control::cmad::{Order, Pull, Response, Running, Sight, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `consort train cmad`. Greek names are the paper's.
@@ -58,6 +58,26 @@ pub struct CmadPreset {
     pub cost: CostTerms,
     /// Each agent's control.
     pub network: ControlNetwork,
+    /// What comes before the first update.
+    pub teaching: Teaching,
+}
+
+/// Controls learn from finished works before they learn from their own runs; see [`methods::control::cmad::Teaching`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Teaching {
+    /// Works that cooperative posterior sampling makes; 0 for none of this.
+    pub works: u64,
+    /// Its scale.
+    pub scale: f64,
+    /// Points of its time grid.
+    pub points: usize,
+    /// The share of the works that is studied, those of least cost; in (0, 1].
+    pub keep: f64,
+    /// Updates by regression, each on 6 times and `batch` works.
+    pub studies: u64,
+    /// Adam's learning rate for them, with the same warm-up and schedule.
+    pub lr: f64,
 }
 
 /// Psi = classifier + beta |jump of value| + gamma |jump of gradient|, across the seams.
@@ -142,10 +162,12 @@ impl From<Memory> for autograd::Memory {
     }
 }
 
-/// A U-Net from an agent's state, the aggregate and the cost's gradient to a control.
+/// A U-Net from what is seen of the agents to a control.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControlNetwork {
+    /// What it is shown.
+    pub sight: Sight,
     /// Channels a level, each at half the size of the one before.
     pub channels: Vec<usize>,
     /// Residual blocks a level.
@@ -161,7 +183,7 @@ impl ControlNetwork {
     pub fn config(&self) -> nn::UNet2DConfig {
         let last = self.channels.len().saturating_sub(1);
         let attention: Vec<_> = (0..self.channels.len()).map(|level| level > 0 && level == last).collect();
-        unet(3, &self.channels, &attention, self.layers, self.groups, self.head)
+        unet(self.sight.inputs(), &self.channels, &attention, self.layers, self.groups, self.head)
     }
 }
 
@@ -205,7 +227,10 @@ impl Preset for CmadPreset {
     ];
 
     fn check(&self) -> Result<(), String> {
-        for (key, points) in [("points", self.points), ("sampling_points", self.sampling_points)] {
+        let taught = self.teaching.points;
+        for (key, points) in
+            [("points", self.points), ("sampling_points", self.sampling_points), ("teaching.points", taught)]
+        {
             if points < 2 {
                 return Err(format!("`{key}` is {points}, give 2 or more: a step has two ends"));
             }
@@ -217,6 +242,11 @@ impl Preset for CmadPreset {
             return Err("`batch` is empty, give one number, or one for each number of agents".into());
         }
         self.batch.iter().try_for_each(|&batch| batch_size(batch))?;
+        let Teaching { scale, keep, lr, .. } = self.teaching;
+        not_negative(&[("teaching.scale", scale), ("teaching.lr", lr)])?;
+        if !(keep > 0.0 && keep <= 1.0) {
+            return Err(format!("`teaching.keep` is {keep}, give a share above 0, up to 1"));
+        }
         lambdas(&self.lambda)?;
         counts(&[("updates", self.updates as usize), ("outer", self.outer as usize), ("inner", self.inner as usize)])?;
         counts(&[("network.layers", self.network.layers)])?;

@@ -7,7 +7,7 @@ mod cmad;
 mod merge;
 mod mnist;
 
-pub use cmad::{AlphaSchedule, CdpsPreset, CmadPreset, ControlNetwork, Convention, CostTerms, Memory};
+pub use cmad::{AlphaSchedule, CdpsPreset, CmadPreset, ControlNetwork, Convention, CostTerms, Memory, Teaching};
 pub use mnist::{Augment, Classifier, ClassifierNetwork, MnistGuide, MnistJudge, MnistScore, ScoreNetwork};
 
 use crate::args::PresetChoice;

@@ -81,6 +81,11 @@ impl RunFolder {
         Metrics::read(&self.dir.join(METRICS))
     }
 
+    /// The `seconds` of the last line, 0 where there is none: how long the run has taken so far.
+    pub fn seconds(&self) -> Result<f64> {
+        Ok(self.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0))
+    }
+
     /// Appends one line to `metrics.jsonl`: an object with a whole number `step`, the updates done so far.
     pub fn metric(&mut self, line: &impl Serialize) -> Result<()> {
         self.keep();

@@ -1,7 +1,9 @@
 //! `consort train cmad`: controls that learn by backpropagation through rollouts of frozen denoisers.
 
 mod plan;
+mod teaching;
 
+use self::teaching::WORKS;
 use super::MODEL;
 use crate::args::{self, Cast, Masks, TrainCmad};
 use crate::cmad::ensemble::{Names, aggregator};
@@ -13,14 +15,14 @@ use crate::report::{Panel, Report, sheet};
 use crate::run::{CHECKPOINT, Metrics};
 use crate::summary::significant;
 use crate::{Error, Progress, Record, Result, RunFolder, Summary, models};
-use methods::control::cmad::{Rates, Rollout, Scheme, Steering, Training, Weights};
+use methods::control::cmad::{Rates, Rollout, Scheme, Steering, Teaching, Training, Weights};
 use methods::{Grid, Noise};
 use nn::{Adam, Init, SavedState, State};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tensor::{DType, Device};
+use tensor::{DType, Device, Tensor};
 
 /// What the command line asks for beyond the preset.
 #[derive(Clone, Serialize, Deserialize)]
@@ -31,15 +33,17 @@ struct Asked {
     mask: Vec<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    works: Option<PathBuf>,
     #[serde(flatten)]
     names: Names,
 }
 
 impl Asked {
     fn of(arguments: &TrainCmad) -> Asked {
-        let TrainCmad { target, agents, scheme, from, masks, cast, .. } = arguments.clone();
+        let TrainCmad { target, agents, scheme, from, works, masks, cast, .. } = arguments.clone();
         // The parser asks for a target unless a run is resumed.
-        Asked { target: target.unwrap_or(0), agents, scheme, mask: masks.files, from, names: Names::of(&cast) }
+        Asked { target: target.unwrap_or(0), agents, scheme, mask: masks.files, from, works, names: Names::of(&cast) }
     }
 }
 
@@ -62,6 +66,8 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
             let mut asked: Asked = record.arguments()?;
             asked.from = asked.from.filter(|_| !folder.has_checkpoint()); // a checkpoint has gone on from it
+            // Nor is another run asked for works that are here.
+            asked.works = asked.works.filter(|_| !folder.dir().join(WORKS).is_file());
             asked.names.models = arguments.cast.models.dir.clone().or(asked.names.models);
             (Some(folder), record, preset, asked)
         }
@@ -95,6 +101,12 @@ struct School {
     terms: Terms,
     controls: Controls,
     training: Training,
+    /// What is before it, unless it is over.
+    untaught: Option<Teaching>,
+    /// Whether there was anything before it.
+    is_taught: bool,
+    /// Agents' canvases `[n, 1, 28, 28]`, where another run made them.
+    works: Option<Vec<Tensor>>,
     preset: CmadPreset,
     agents: usize,
     device: Device,
@@ -153,7 +165,15 @@ impl School {
         };
         let training = Training::new(problem, controls.all().to_vec(), scheme, Adam::default(), Some(preset.clip))?;
         let training = training.balanced(preset.mask_balance);
-        Ok(School { ensemble, terms, controls, training, preset, agents, device, seed: record.seed })
+        let is_taught = asked.works.is_some() || asked.from.is_none() && preset.teaching.works > 0;
+        let (seed, untaught, works) = (record.seed, None, None);
+        let mut school =
+            School { ensemble, terms, controls, training, untaught, is_taught, works, preset, agents, device, seed };
+        if is_taught {
+            school.untaught = Some(school.teaching()?);
+        }
+        school.works = asked.works.as_ref().map(|run| school.works_of(run, asked)).transpose()?;
+        Ok(school)
     }
 
     /// Updates there will be.
@@ -164,13 +184,22 @@ impl School {
         }
     }
 
+    /// Studies before the first update.
+    fn studies(&self) -> u64 {
+        if self.is_taught { self.preset.teaching.studies } else { 0 }
+    }
+
     fn train(&mut self, folder: &mut RunFolder, quiet: bool) -> anyhow::Result<()> {
+        if let Some(teaching) = self.untaught.take() {
+            self.teach(teaching, folder, quiet)?;
+        }
         let CmadPreset { warm_up, schedule, lr, mask_lr, points, memory, checkpoint_every, .. } = self.preset;
         let (updates, noise) = (self.updates(), Noise::new(self.seed));
         let schedule = schedule.over(updates, warm_up);
         let run = self.rollout(points, memory)?;
         let (begun, mut saved) = (Instant::now(), Instant::now());
-        let before = folder.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0);
+        let before = folder.seconds()?;
+        let studies = self.studies();
         let mut progress = Progress::new("train cmad", self.training.updates(), updates, quiet);
         let round = self.training.scheme().round(self.agents);
         while self.training.updates() < updates {
@@ -180,7 +209,7 @@ impl School {
             let report = self.training.update(&run.fresh(&noise, step)?, rates)?;
             let energy = report.energies.iter().sum::<f64>() / (SIDE * SIDE * self.agents) as f64;
             let line = Line {
-                step: step + 1,
+                step: studies + step + 1,
                 objective: report.objective,
                 psi: report.terminal,
                 running: report.running,
@@ -224,10 +253,17 @@ impl School {
     }
 
     fn restore(&mut self, folder: &mut RunFolder) -> anyhow::Result<()> {
-        if folder.has_checkpoint() {
-            self.training.restore(&SavedState::read(&folder.dir().join(CHECKPOINT))?)?;
+        if !folder.has_checkpoint() {
+            return Ok(folder.cut_back(0)?);
         }
-        Ok(folder.cut_back(self.training.updates())?)
+        let state = SavedState::read(&folder.dir().join(CHECKPOINT))?;
+        if let Some(teaching) = self.untaught.as_mut().filter(|_| Teaching::is_in(&state)) {
+            teaching.restore(&state)?;
+            return Ok(folder.cut_back(teaching.studies())?);
+        }
+        self.untaught = None;
+        self.training.restore(&state)?;
+        Ok(folder.cut_back(self.studies() + self.training.updates())?)
     }
 
     /// The controls on noise they have not seen.
@@ -266,6 +302,9 @@ impl School {
             self.terms.target,
             self.training.scheme().name()
         );
+        let taught = Plot::new("study", "distance")
+            .line("controls", series("distance"))
+            .line("nobody steers", series("distance_free"));
         let report = Report::new("Training of controls", &lead)
             .number("updates", &self.training.updates().to_string())
             .number("objective", &significant(mean(&outcome.objective)))
@@ -274,7 +313,15 @@ impl School {
             .section("How it went")
             .plot(&costs, "Of each update's trajectories, averaged to the width of a screen.")
             .plot(&energy, "The energy of the controls, as a mean over pixels and agents.")
-            .prose(&format!("{}.", self.terms.weights[0]))
+            .prose(&format!("{}.", self.terms.weights[0]));
+        let report = match self.is_taught {
+            false => report,
+            true => report.plot(&taught, &format!(
+                "The studies before the first update, of the best works of CDPS at scale {}: the squared distance, weighed by time, from the control to what would lead there.",
+                self.preset.teaching.scale
+            )),
+        };
+        let report = report
             .section("What they make")
             .figure(&[Panel::new(&picture, 2, "")?], "The digits of the trial, from noise that no update saw.")
             .repeat(record)?;

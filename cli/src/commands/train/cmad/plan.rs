@@ -20,6 +20,7 @@ impl School {
     pub(super) fn plan(mut self, record: &Record) -> anyhow::Result<Summary> {
         let device = self.device.clone();
         let mut rehearsal = Rehearsal::new(&device);
+        let teaching = self.plan_of_teaching(&mut rehearsal)?;
         self.rehearse(&mut rehearsal, POINTS[0], Memory::States)?; // weights are packed the first time
         let mut updates = Vec::with_capacity(CHOICES.len());
         for (name, memory) in CHOICES {
@@ -31,7 +32,7 @@ impl School {
         let steering = self.training.steering();
         let trial = self.trial(&steering).rehearse(&mut rehearsal)?;
         let scores = Scores::rehearse(&mut rehearsal, TRIAL as usize, &self.ensemble, &self.terms, &device)?;
-        let plan = chosen.times(self.updates() as f64).then(trial).then(scores);
+        let plan = teaching.then(chosen.times(self.updates() as f64)).then(trial).then(scores);
         let summary = rehearsal.summary(record, plan).metric("memory", choices(&updates));
         Ok(summary.told_as("\n").told_as(&for_people(&updates)))
     }
