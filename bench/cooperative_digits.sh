@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 runs=runs/cooperative-digits records=bench/records/cooperative-digits
 consort=${CONSORT:-target/release/consort} threads=${THREADS:-0}
 tilts="30 100 10 3" # the first from nothing, the others from the one before, in fewer updates
-scales="1 2 3 5 10 20 40"
+scales="0.5 1 1.5625 3 10 30"
 mkdir -p "$runs" "$records"
 
 # train NAME ARGUMENTS...: controls, resumed where they were stopped.
@@ -41,7 +41,7 @@ agents() {
             train "joint-$agents-tilt-$tilt" --agents "$agents" --set "lambda=$tilt" "${from[@]}"
             compose 256 7 "cmad-$agents-tilt-$tilt" cmad --agents "$agents" --model "$runs/joint-$agents-tilt-$tilt/model"
         fi
-        [ -e "$runs/joint-$agents-tilt-$tilt/model" ] && from=(--from "$runs/joint-$agents-tilt-$tilt/model" --set updates=150)
+        [ -e "$runs/joint-$agents-tilt-$tilt/model" ] && from=(--from "$runs/joint-$agents-tilt-$tilt/model" --set updates=80)
     done
     for scale in $scales; do
         # The baseline's best scale is chosen on other noise than is reported.
