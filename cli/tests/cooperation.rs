@@ -129,6 +129,16 @@ fn controls_are_trained_killed_resumed_and_played() {
     home.succeed(&train(&["--set", "updates=1", "--set", "lambda=30", "--from", "joint/model", "--out", "steeper"]));
     home.succeed(&[&CDPS[..], &["--samples", "5", "--out", "made"]].concat());
     home.succeed(&train(&["--set", "updates=1", "--works", "made", "--from", "joint/model", "--out", "studied"]));
+    // Killed between its works and its first checkpoint, a run studies them; killed after an update that it does not
+    // remember, it forgets that update's line, though `--from` is done with.
+    fs::remove_file(home.path("studied/checkpoint.safetensors")).unwrap();
+    let line = fs::read_to_string(home.path("steeper/metrics.jsonl")).unwrap();
+    fs::write(home.path("steeper/metrics.jsonl"), format!("{line}{}", line.replace("\"step\":1,", "\"step\":2,")))
+        .unwrap();
+    for (run, lines) in [("studied", 4), ("steeper", 1)] {
+        home.succeed(&["train", "cmad", "--resume", run]);
+        assert_eq!(common::metrics(&home.path(run)).len(), lines, "{run}");
+    }
     let works = consort::nn::SavedState::read(&home.path("studied/works.safetensors")).unwrap();
     let kept = works.tensor("canvases.1", &consort::tensor::Device::cpu(1)).unwrap();
     assert_eq!(kept.shape(), [4, 1, 28, 28]); // three quarters of five, the last one as well

@@ -47,6 +47,13 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Whether works are studied before the first update.
+    fn is_taught(&self, preset: &CmadPreset) -> bool {
+        self.works.is_some() || self.from.is_none() && preset.teaching.works > 0
+    }
+}
+
 /// Refuses to swap a run's models for others; the folder they are in may have moved.
 fn expect_same_cast(cast: &Cast, masks: &Masks) -> Result<()> {
     if cast.score.is_empty() && cast.guide.is_none() && cast.judge.is_none() && masks.files.is_empty() {
@@ -57,7 +64,7 @@ fn expect_same_cast(cast: &Cast, masks: &Masks) -> Result<()> {
 
 pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     let device = arguments.training.machine.device()?;
-    let (folder, record, preset, asked) = match &arguments.training.resume {
+    let (folder, record, preset, asked, is_taught) = match &arguments.training.resume {
         Some(dir) => {
             expect_same_cast(&arguments.cast, &arguments.masks)?;
             let (folder, record) = RunFolder::resume(dir)?;
@@ -65,20 +72,22 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
             let preset: CmadPreset = record.preset()?;
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
             let mut asked: Asked = record.arguments()?;
+            let is_taught = asked.is_taught(&preset); // by what was asked for, whatever of it is done
             asked.from = asked.from.filter(|_| !folder.has_checkpoint()); // a checkpoint has gone on from it
             // Nor is another run asked for works that are here.
             asked.works = asked.works.filter(|_| !folder.dir().join(WORKS).is_file());
             asked.names.models = arguments.cast.models.dir.clone().or(asked.names.models);
-            (Some(folder), record, preset, asked)
+            (Some(folder), record, preset, asked, is_taught)
         }
         None => {
             let preset: CmadPreset = preset::load(&arguments.training.preset)?;
             let asked = Asked::of(arguments);
             let record = Record::new("train", "cmad", &device, arguments.training.machine.seed);
-            (None, record.with_preset(&preset)?.with_arguments(&asked)?, preset, asked)
+            let (record, is_taught) = (record.with_preset(&preset)?.with_arguments(&asked)?, asked.is_taught(&preset));
+            (None, record, preset, asked, is_taught)
         }
     };
-    let mut school = School::new(&asked, preset, &record, device)?;
+    let mut school = School::new(&asked, preset, is_taught, &record, device)?;
     if arguments.training.plan {
         return school.plan(&record);
     }
@@ -132,7 +141,13 @@ struct Line {
 const TRIAL: u64 = 64;
 
 impl School {
-    fn new(asked: &Asked, preset: CmadPreset, record: &Record, device: Device) -> anyhow::Result<School> {
+    fn new(
+        asked: &Asked,
+        preset: CmadPreset,
+        is_taught: bool,
+        record: &Record,
+        device: Device,
+    ) -> anyhow::Result<School> {
         let Asked { target, agents, .. } = *asked;
         let ensemble = Ensemble::load(&asked.names, agents, &device)?;
         let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
@@ -165,7 +180,6 @@ impl School {
         };
         let training = Training::new(problem, controls.all().to_vec(), scheme, Adam::default(), Some(preset.clip))?;
         let training = training.balanced(preset.mask_balance);
-        let is_taught = asked.works.is_some() || asked.from.is_none() && preset.teaching.works > 0;
         let (seed, untaught, works) = (record.seed, None, None);
         let mut school =
             School { ensemble, terms, controls, training, untaught, is_taught, works, preset, agents, device, seed };
@@ -316,10 +330,11 @@ impl School {
             .prose(&format!("{}.", self.terms.weights[0]));
         let report = match self.is_taught {
             false => report,
-            true => report.plot(&taught, &format!(
-                "The studies before the first update, of the best works of CDPS at scale {}: the squared distance, weighed by time, from the control to what would lead there.",
-                self.preset.teaching.scale
-            )),
+            true => {
+                let what = "The studies of finished works before the first update: the squared distance, weighed by time, \
+                            from a control to what would lead there.";
+                report.plot(&taught, what)
+            }
         };
         let report = report
             .section("What they make")
