@@ -8,7 +8,8 @@
 //! one trilinear form with one operand missing, so they differentiate into each other.
 //!
 //! Every element is summed in one fixed order whatever the batch and the threads, in chains of fixed length (a weight
-//! gradient: in fixed shares of the batch, each image in chains of its own).
+//! gradient: in fixed shares of the batch, each image in chains of its own). The usual 3 by 3 taps share products with
+//! their neighbours (`winograd`); all else goes by the definition (`sweep`).
 
 mod axis;
 mod geometry;
@@ -18,7 +19,9 @@ pub mod reference;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod transforms;
 mod weight;
+mod winograd;
 
 pub use geometry::Conv;
 pub use packed::{Packed, Role, forward_packed, input_gradient_packed, pack, packed_len, packed_scratch};

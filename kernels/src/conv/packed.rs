@@ -2,7 +2,7 @@
 
 use super::images::Images;
 use super::sweep::{Sweep, sweeps};
-use super::{Conv, OP, check};
+use super::{Conv, OP, check, transforms, winograd};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
 use crate::tile::panels;
@@ -31,7 +31,8 @@ pub fn packed_len(p: &Conv, role: Role, w: &Layout) -> usize {
     let &[o, own, kh, kw] = &*w.shape else { return 0 };
     let outputs = o / p.groups.max(1);
     let (depth, columns) = if role == Role::Forward { (own, outputs) } else { (outputs, own) };
-    p.groups * panels::room(kh * kw * depth, columns)
+    let rows = if winograd::suits(p, [o, own], [kh, kw]) { transforms::POINTS } else { kh * kw };
+    p.groups * rows * panels::room(depth, columns)
 }
 
 /// Packs f32 weights `w [o, c / groups, kh, kw]` of any strides into exactly [`packed_len`] elements.

@@ -3,6 +3,7 @@
 
 use super::axis::Axis;
 use super::images::{Images, copy_padded, inside};
+use super::winograd::{self, Winograd};
 use super::{Conv, Role};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
@@ -23,6 +24,8 @@ pub(super) struct Sweep {
     axes: [Axis; 2],
     /// Bands of about equal height that an image is cut into.
     bands: usize,
+    /// How it is done, where there is a faster way.
+    winograd: Option<Winograd>,
 }
 
 /// The sweeps between input images `x` and output images `y`: one of a forward convolution, for an input gradient one
@@ -36,16 +39,20 @@ pub(super) fn sweeps<'a>(
     taps: [usize; 2],
 ) -> impl Iterator<Item = Sweep> + 'a {
     let count = if role == Role::Forward { 1 } else { p.stride[0] * p.stride[1] };
-    (0..count).map(move |index| match role {
-        Role::Forward => {
-            let axes = [(0, y.height), (1, y.width)].map(|(axis, places)| Axis::forward(p, axis, places, taps[axis]));
-            Sweep::new(cpu, x, y, p.groups, axes)
-        }
-        Role::InputGradient => {
-            let at = [(0, index / p.stride[1], x.height), (1, index % p.stride[1], x.width)];
-            let axes = at.map(|(axis, residue, size)| Axis::input_gradient(p, axis, residue, size, taps[axis]));
-            Sweep::new(cpu, y, x, p.groups, axes)
-        }
+    (0..count).map(move |index| {
+        let (from, to, axes) = match role {
+            Role::Forward => {
+                let places = [(0, y.height), (1, y.width)];
+                (x, y, places.map(|(axis, places)| Axis::forward(p, axis, places, taps[axis])))
+            }
+            Role::InputGradient => {
+                let at = [(0, index / p.stride[1], x.height), (1, index % p.stride[1], x.width)];
+                (y, x, at.map(|(axis, residue, size)| Axis::input_gradient(p, axis, residue, size, taps[axis])))
+            }
+        };
+        let suits = winograd::suits(p, [from.channels, to.channels], taps);
+        let winograd = suits.then(|| Winograd::new(cpu, from, to, &axes));
+        Sweep { winograd, ..Sweep::new(cpu, from, to, p.groups, axes) }
     })
 }
 
@@ -61,7 +68,7 @@ impl Sweep {
         let (_, width) = axes[1].seen(0, axes[1].places);
         let fits = (BAND / (width * from.channels * axes[0].from_step).max(1)).max(1);
         let bands = shared.max(rows.div_ceil(fits)).clamp(1, rows.max(1));
-        Sweep { tile, from, to, groups, axes, bands }
+        Sweep { tile, from, to, groups, axes, bands, winograd: None }
     }
 
     /// Rows of places in band `index`.
@@ -87,12 +94,23 @@ impl Sweep {
 
     /// f32 of the packed weights.
     pub(super) fn packed(&self) -> usize {
+        if let Some(winograd) = &self.winograd {
+            return winograd.packed();
+        }
         self.groups * panels::room(self.depth(), self.columns())
     }
 
     /// Packs weights, from their first element on. `steps` are their strides along `[columns, depth, kernel rows,
     /// kernel columns]`.
     pub(super) fn pack(&self, cpu: &CpuContext, w: &[f32], steps: [usize; 4], group_step: usize, packed: &mut [f32]) {
+        if let Some(winograd) = &self.winograd {
+            let [vertical, horizontal] = self.axes;
+            let at = |[column, channel, y, x]: [usize; 4]| {
+                let tap = vertical.tap(y) * steps[2] + horizontal.tap(x) * steps[3];
+                column * steps[0] + channel * steps[1] + tap
+            };
+            return winograd.pack(cpu, w, at, packed);
+        }
         let (depth, columns, channels) = (self.depth(), self.columns(), self.from.channels / self.groups);
         let starts = |first: usize| {
             (0..self.axes[0].taps).flat_map(move |row| {
@@ -123,8 +141,11 @@ impl Sweep {
         if self.packed() < ALONE { (0..all).for_each(panel) } else { cpu.team.run(all, panel) }
     }
 
-    /// f32 of scratch a thread needs for the copy of a band.
+    /// f32 of scratch a thread needs for a band.
     pub(super) fn copy_len(&self) -> usize {
+        if let Some(winograd) = &self.winograd {
+            return winograd.room();
+        }
         let highest = self.axes[0].places.div_ceil(self.bands);
         let ((_, height), (_, width)) = (self.axes[0].seen(0, highest), self.axes[1].seen(0, self.axes[1].places));
         height * width * self.from.channels
@@ -141,6 +162,9 @@ impl Sweep {
         to: &Parts<f32>,
         room: &mut [f32],
     ) {
+        if let Some(winograd) = &self.winograd {
+            return winograd.run(cpu, from, packed, bias, to, room);
+        }
         let (rooms, len) = (Parts::new(room), self.copy_len());
         let item = |slot: usize, index: usize| {
             let (image, rows) = (index / self.bands, self.rows(index % self.bands));

@@ -29,6 +29,10 @@ fn cases() -> Vec<Case> {
         case(same, [2, 33, 5, 6], [1, 33, 3, 3]),
         case(same, [1, 18, 5, 6], [3, 18, 3, 3]),
         case(same, [1, 64, 4, 4], [70, 64, 3, 3]),
+        case(same, [3, 33, 7, 5], [35, 33, 3, 3]),
+        case(one, [2, 32, 6, 9], [48, 32, 3, 3]),
+        case(Conv { padding: [[0, 2], [3, 1]], ..one }, [1, 40, 5, 4], [32, 40, 3, 3]),
+        case(Conv::padded(4), [1, 32, 1, 2], [32, 32, 3, 3]),
         case(one, [3, 17, 5, 4], [35, 17, 1, 1]),
         case(free, [2, 5, 6, 7], [9, 5, 3, 2]),
         case(Conv { stride: [2, 2], ..one }, [2, 8, 6, 7], [12, 8, 1, 1]),
@@ -50,7 +54,7 @@ fn cases() -> Vec<Case> {
         case(same, [2, 3, 6, 6], [0, 3, 3, 3]),
         case(Conv::padded(1), [1, 2, 0, 4], [3, 2, 2, 2]),
     ];
-    let last = cases[8];
+    let last = cases[12];
     cases.push(Case { w: Layout::channels_last(last.w.shape), ..last });
     cases
 }
@@ -159,6 +163,25 @@ fn packed_weights_and_a_batch_give_the_same_bits() {
             let (from, to) = (View::of(&g, yl).unwrap(), ViewMut::of(&mut dx, xl).unwrap());
             input_gradient_packed(&d, &p, from, Packed { data: &data, shape }, to, &mut scratch).unwrap();
             assert_eq!(dx, all.dx, "{}: {case:?}", name(&d));
+        }
+    }
+}
+
+/// However results share products: a number that is none reaches those that see it, and no others.
+#[test]
+fn a_result_depends_on_what_it_sees_alone() {
+    let case = case(Conv::padded(1), [1, 32, 9, 8], [32, 32, 3, 3]);
+    let [x, w, g, bias] = operands(&case);
+    for d in devices() {
+        let whole = run(&d, &case, &x, &w, &g, &bias).y;
+        for [row, column] in [[0, 0], [3, 4], [4, 3], [8, 7]] {
+            let mut x = x.clone();
+            x[(row * 8 + column) * 32 + 5] = f32::NAN;
+            let got = run(&d, &case, &x, &w, &g, &bias).y;
+            for (i, (&got, &whole)) in got.iter().zip(&whole).enumerate() {
+                let sees = (i / 256).abs_diff(row) <= 1 && (i / 32 % 8).abs_diff(column) <= 1;
+                assert!(if sees { got.is_nan() } else { got == whole }, "{}: {row}, {column}: {i}", name(&d));
+            }
         }
     }
 }
