@@ -22,7 +22,7 @@ use std::ops::Range;
 const LEAST: usize = 32;
 
 /// f32 of transformed tiles and of their products that stay in the second cache.
-const PLANES: usize = 1 << 15;
+const PLANES: usize = 1 << 16;
 
 /// Whether this is the way to do a convolution, and its input gradient, of `channels` on either side: nothing that
 /// weights are packed for depends on images.
