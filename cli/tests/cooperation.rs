@@ -142,6 +142,13 @@ fn controls_are_trained_killed_resumed_and_played() {
     let works = consort::nn::SavedState::read(&home.path("studied/works.safetensors")).unwrap();
     let kept = works.tensor("canvases.1", &consort::tensor::Device::cpu(1)).unwrap();
     assert_eq!(kept.shape(), [4, 1, 28, 28]); // three quarters of five, the last one as well
+    let cut =
+        (0..2).map(|agent| (format!("canvases.{agent}"), kept.narrow(0, 0, 1).unwrap().reshape(&[28, 28]).unwrap()));
+    let cut = consort::nn::State { tensors: cut.collect(), ..Default::default() };
+    cut.save(&home.path("studied/works.safetensors")).unwrap();
+    fs::remove_file(home.path("studied/checkpoint.safetensors")).unwrap();
+    let cut = home.fail(2, &["train", "cmad", "--resume", "studied"]);
+    assert!(cut.contains("works.safetensors: an agent's canvases are [28, 28]"), "{cut}");
     let other = ["train", "cmad", "--target", "4", "--agents", "2", "--models", "models", "--works", "made"];
     let other = home.fail(2, &other);
     assert!(other.contains("made made a 3 by 2 agents, and controls for a 4 by 2 agents are asked for"), "{other}");

@@ -24,6 +24,10 @@ pub enum Job {
     /// The classifier that judges: trained apart from the guide, with calibrated confidence
     MnistJudge(TrainClassifier),
     /// Controls under which several copies of one denoiser make one digit
+    ///
+    /// In two stages, whose lengths the preset has: they study works that CDPS makes (`teaching`), then they learn by
+    /// backpropagation through runs of their own (`updates`, or `outer` and `inner` control-wise). Controls that begin `--from`
+    /// others study nothing unless `--works` names a run.
     Cmad(TrainCmad),
 }
 

@@ -116,8 +116,20 @@ impl School {
             let tensors = works.into_iter().enumerate().map(|(agent, canvases)| (name(agent), canvases)).collect();
             State { tensors, ..State::default() }.save(&folder.file(WORKS))?;
         }
-        let state = SavedState::read(&folder.dir().join(WORKS))?;
-        (0..self.agents).map(|agent| Ok(state.tensor(&name(agent), &self.device)?)).collect()
+        let path = folder.dir().join(WORKS);
+        let state = SavedState::read(&path)?;
+        let canvases = |agent| Ok(state.tensor(&name(agent), &self.device)?.cast(DType::F32)?);
+        let works = (0..self.agents).map(canvases).collect::<anyhow::Result<Vec<Tensor>>>()?;
+        let count = works[0].shape().first().copied().unwrap_or(0);
+        match works.iter().find(|works| count == 0 || works.shape() != [count, 1, SIDE, SIDE]) {
+            None => Ok(works),
+            Some(odd) => {
+                let (path, odd) = (path.display(), odd.shape());
+                let what =
+                    format!("{path}: an agent's canvases are {odd:?}, where `[works, 1, {SIDE}, {SIDE}]` was written");
+                Err(Error::usage(format!("{what}: remove it, and works are made again")).into())
+            }
+        }
     }
 
     fn make_works(&self, quiet: bool) -> anyhow::Result<Vec<Tensor>> {
