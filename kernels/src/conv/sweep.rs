@@ -162,20 +162,23 @@ impl Sweep {
         to: &Parts<f32>,
         room: &mut [f32],
     ) {
-        if let Some(winograd) = &self.winograd {
-            return winograd.run(cpu, from, packed, bias, to, room);
-        }
         let (rooms, len) = (Parts::new(room), self.copy_len());
+        let bands = self.winograd.map_or(self.bands, |winograd| winograd.bands);
         let item = |slot: usize, index: usize| {
-            let (image, rows) = (index / self.bands, self.rows(index % self.bands));
+            let (image, band) = (index / bands, index % bands);
             // SAFETY: one thread holds a slot at a time.
             let room = unsafe { rooms.part(slot * len..(slot + 1) * len) };
             let from = &from[image * self.from.size()..][..self.from.size()];
+            let to = to.pointer().wrapping_add(image * self.to.size());
             // SAFETY: the places of this band of this image, which no other item writes.
-            unsafe { self.band(from, packed, bias, to.pointer().wrapping_add(image * self.to.size()), rows, room) };
+            unsafe {
+                match &self.winograd {
+                    Some(winograd) => winograd.band(from, packed, bias, to, band, room),
+                    None => self.band(from, packed, bias, to, self.rows(band), room),
+                }
+            }
         };
-        let (items, products) =
-            (self.from.count * self.bands, self.axes[0].places * self.axes[1].places * self.to.channels);
+        let (items, products) = (self.from.count * bands, self.axes[0].places * self.axes[1].places * self.to.channels);
         if 2 * self.from.count * products * self.depth() < ALONE {
             (0..items).for_each(|index| item(0, index));
         } else {

@@ -42,6 +42,7 @@ impl Kernel for Spread<'_> {
     fn run<S: Simd>(self, s: S) {
         let Spread { copy, pitch, channels, tiles: [rows, columns], to } = self;
         let plane = rows * columns * channels + GAP;
+        assert!(pitch[0] >= (2 * columns + 2) * pitch[1] && pitch[1] >= channels);
         assert!(copy.len() >= (2 * rows + 2) * pitch[0] && to.len() >= POINTS * plane);
         for row in 0..rows {
             for column in 0..columns {
@@ -81,8 +82,7 @@ impl Kernel for Spread<'_> {
 }
 
 /// A' m A + bias of every tile, where `m` is element by element in the planes of `products`, `[tiles, outputs]` each.
-/// `to` is an image of a result
-/// in which nobody else writes these tiles' places: the word of whoever makes one.
+/// `to` is an image of a result in which nobody else writes these tiles' places: the word of whoever makes one.
 pub(super) struct Gather<'a> {
     pub(super) products: &'a [f32],
     pub(super) bias: Option<&'a [f32]>,

@@ -41,7 +41,7 @@ pub(super) struct Winograd {
     offset: [isize; 2],
     places: [usize; 2],
     /// Bands of rows of tiles that an image is cut into.
-    bands: usize,
+    pub(super) bands: usize,
 }
 
 impl Winograd {
@@ -118,46 +118,20 @@ impl Winograd {
         self.ends(self.places[0].div_ceil(2).div_ceil(self.bands))[2].next_multiple_of(GAP)
     }
 
-    /// As `Sweep::run`.
-    pub(super) fn run(
-        &self,
-        cpu: &CpuContext,
-        from: &[f32],
-        packed: &[f32],
-        bias: Option<&[f32]>,
-        to: &Parts<f32>,
-        room: &mut [f32],
-    ) {
-        let (rooms, len) = (Parts::new(room), self.room());
-        let item = |slot: usize, index: usize| {
-            let (image, rows) = (index / self.bands, self.rows(index % self.bands));
-            // SAFETY: one thread holds a slot at a time.
-            let room = unsafe { rooms.part(slot * len..(slot + 1) * len) };
-            let from = &from[image * self.from.size()..][..self.from.size()];
-            // SAFETY: the places of this band of this image, which no other item writes.
-            unsafe { self.band(from, packed, bias, to.pointer().wrapping_add(image * self.to.size()), rows, room) };
-        };
-        let (items, places) = (self.from.count * self.bands, self.places[0] * self.places[1]);
-        if 8 * self.from.count * places * self.from.channels * self.to.channels < ALONE {
-            (0..items).for_each(|index| item(0, index));
-        } else {
-            cpu.team.run_with_slots(items, item);
-        }
-    }
-
-    /// Computes the rows `rows` of tiles of one image.
+    /// Computes band `index` of one image.
     ///
     /// # Safety
-    /// `to` is an image of the result; nobody else writes the places.
-    unsafe fn band(
+    /// `to` is an image of the result; nobody else writes the band's places.
+    pub(super) unsafe fn band(
         &self,
         from: &[f32],
         packed: &[f32],
         bias: Option<&[f32]>,
         to: *mut f32,
-        rows: Range<usize>,
+        index: usize,
         room: &mut [f32],
     ) {
+        let rows = self.rows(index);
         let (channels, outputs, columns) = (self.from.channels, self.to.channels, self.places[1].div_ceil(2));
         let tiles = rows.len() * columns;
         let [pixels, seen, _] = self.ends(rows.len());
