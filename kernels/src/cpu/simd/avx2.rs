@@ -23,14 +23,11 @@ fn mask(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
 }
 
-/// `2^n` for integral `n` in -126..=127.
+/// `2^n` for `n` in -126..=127.
 #[inline(always)]
-fn power_of_two(n: __m256) -> __m256 {
+fn power_of_two(n: __m256i) -> __m256 {
     // SAFETY: called only from the methods below.
-    unsafe {
-        let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-    }
+    unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127)))) }
 }
 
 // SAFETY (every block below): a `Avx2` exists only inside `run`, whose caller vouched for the features; loads and stores
@@ -88,8 +85,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn scale(self, a: __m256, n: __m256) -> __m256 {
         // In two halves: a power of two alone would leave the range of exponents where the product does not.
-        let half = self.round(self.mul(n, self.splat(0.5)));
-        self.mul(self.mul(a, power_of_two(half)), power_of_two(self.sub(n, half)))
+        let (n, half) = unsafe {
+            let n = _mm256_cvtps_epi32(n);
+            (n, _mm256_srai_epi32::<1>(n))
+        };
+        self.mul(self.mul(a, power_of_two(half)), power_of_two(unsafe { _mm256_sub_epi32(n, half) }))
     }
     #[inline(always)]
     fn select_lt(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
