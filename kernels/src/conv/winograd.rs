@@ -12,7 +12,7 @@
 use super::Conv;
 use super::axis::Axis;
 use super::images::{Images, copy_padded};
-use super::transforms::{GAP, Gather, POINTS, Spread, combined};
+use super::transforms::{GAP, Gather, POINTS, Spread, transformed};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
 use crate::tile::{ALONE, Grid, Rows, Start, Tile, Window, panels};
@@ -79,19 +79,14 @@ impl Winograd {
         let pack = |index: usize| {
             let (range, width) = panels::panel(self.tile, depth, columns, index);
             let pitch = width.next_multiple_of(self.tile.lanes);
-            for (point, channel) in (0..POINTS).flat_map(|point| (0..depth).map(move |channel| (point, channel))) {
-                let start = point * self.weights() + range.start + channel * pitch;
-                // SAFETY: panels do not overlap.
-                let row = unsafe { parts.part(start..start + pitch) };
-                row[width..].fill(0.0);
-                let of = |column: usize| {
-                    let tap = |row, tap| f64::from(w[at([index * self.tile.panel() + column, channel, row, tap])]);
-                    combined(
-                        [0, 1, 2].map(|row| combined([0, 1, 2].map(|column| tap(row, column)), point % 4)),
-                        point / 4,
-                    )
-                };
-                row[..width].iter_mut().enumerate().for_each(|(column, x)| *x = of(column) as f32);
+            for (channel, column) in (0..depth).flat_map(|channel| (0..pitch).map(move |column| (channel, column))) {
+                let tap = |row, tap| f64::from(w[at([index * self.tile.panel() + column, channel, row, tap])]);
+                let taps = [0, 1, 2].map(|row| if column < width { [0, 1, 2].map(|q| tap(row, q)) } else { [0.0; 3] });
+                for (point, value) in transformed(taps).into_iter().enumerate() {
+                    let place = point * self.weights() + range.start + channel * pitch + column;
+                    // SAFETY: panels do not overlap.
+                    unsafe { parts.part(place..place + 1) }.fill(value as f32);
+                }
             }
         };
         let count = panels::count(self.tile, columns);
