@@ -128,7 +128,7 @@ struct Piece<'a> {
 }
 
 /// Samples that are also drawn without control, for the report.
-const FREE: usize = 6;
+const FREE: usize = 4;
 
 impl Piece<'_> {
     fn make(self) -> anyhow::Result<Summary> {
