@@ -2,14 +2,14 @@
 //!
 //! Value: f32 against f64 (whose kernels are the plain reference loops), within `factor eps (|y| + f(|x|))`. Derivatives, in
 //! f64: `jvp` against central differences, `vjp` against `jvp`, second derivatives by reverse over reverse and forward over
-//! reverse against differences of the first; in f32: gradients against the f64 ones. Bits, in f32: two runs, two threads,
-//! `k` directions against `k` single ones, a row of a batch against the row alone. All of it on row-major, channels-last
+//! reverse against differences of the first; in f32: gradients against the f64 ones. Bits, in f32, of value and gradients:
+//! two threads, `k` directions against `k` single ones, a row of a batch against the row alone. All of it on row-major, channels-last
 //! and strided operands. A new op is new rows.
 
 mod measure;
 
 use crate::backward::{Grad, grad};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::var::{Var, jvp};
 use measure::{Measured, agree, bits, differences, inner};
 use std::sync::Arc;
@@ -80,6 +80,13 @@ impl Case {
     }
 }
 
+#[cfg(test)]
+impl Case {
+    pub(crate) fn has_batch(&self) -> bool {
+        !self.batched.is_empty()
+    }
+}
+
 /// How an operand lies in memory.
 #[derive(Clone, Copy, Debug)]
 enum Order {
@@ -113,8 +120,13 @@ fn check_on(case: &Case, device: &Device, order: Order) -> Measured {
         agree("value in f32", &y32.value, &y64.value, &magnitude.value, bound)?;
     }
     bits("a second run", &(case.f)(&v32)?.value, &y32.value)?;
-    let moved: Vec<Var> = points(case, &Device::cpu(2), order, DType::F32)?.into_iter().map(Var::constant).collect();
+    let moved = leaves(&points(case, &Device::cpu(2), order, DType::F32)?);
     bits("two threads", &(case.f)(&moved)?.value, &y32.value)?;
+    for (i, (two, one)) in gradients(case, &moved)?.iter().zip(&gradients(case, &v32)?).enumerate() {
+        if let Some((two, one)) = both(&format!("two threads, gradient of input {i}"), two, one)? {
+            bits(&format!("two threads, gradient of input {i}"), two, one)?;
+        }
+    }
 
     check_first(case, &v64, &y64)?;
     if case.second {
@@ -195,19 +207,31 @@ fn check_second(case: &Case, x: &[Var]) -> Measured {
     measure::close("reverse over reverse", reverse, product, 1e-5)
 }
 
+/// The gradients of all inputs, for one cotangent.
+fn gradients(case: &Case, x: &[Var]) -> Result<Vec<Option<Tensor>>> {
+    let y = (case.f)(x)?;
+    let cotangent = Some(Var::constant(measure::draw(&y.value, 80)?));
+    let wrt: Vec<&Var> = x.iter().collect();
+    let gradients = grad(&y, &wrt, Grad { cotangent, ..Grad::default() })?.into_vars();
+    Ok(gradients.into_iter().map(|gradient| gradient.map(|gradient| gradient.value)).collect())
+}
+
+/// Both or neither: one without the other is an error.
+fn both<'a>(what: &str, a: &'a Option<Tensor>, b: &'a Option<Tensor>) -> Result<Option<(&'a Tensor, &'a Tensor)>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        _ => Err(Error::argument(format!("{what}: there is one, and there is none"))),
+    }
+}
+
 fn check_gradient_f32(case: &Case, x32: &[Var], x64: &[Var]) -> Measured {
-    let gradients = |x: &[Var]| -> Result<Vec<Option<Var>>> {
-        let y = (case.f)(x)?;
-        let cotangent = Some(Var::constant(measure::draw(&y.value, 80)?));
-        let wrt: Vec<&Var> = x.iter().collect();
-        Ok(grad(&y, &wrt, Grad { cotangent, ..Grad::default() })?.into_vars())
-    };
-    for (i, (g32, g64)) in gradients(x32)?.into_iter().zip(gradients(x64)?).enumerate() {
-        if let (Some(g32), Some(g64)) = (g32, g64) {
+    for (i, (g32, g64)) in gradients(case, x32)?.iter().zip(&gradients(case, x64)?).enumerate() {
+        if let Some((g32, g64)) = both(&format!("f32 gradient of input {i}"), g32, g64)? {
             // Gradients cancel: the bound is relative to the largest of them.
-            let scale = measure::filled_with_largest(&g64.value)?;
+            let scale = measure::filled_with_largest(g64)?;
             let bound = 4.0 * case.factor * f64::from(f32::EPSILON);
-            agree(&format!("f32 gradient of input {i}"), &g32.value, &g64.value, &scale, bound)?;
+            agree(&format!("f32 gradient of input {i}"), g32, g64, &scale, bound)?;
         }
     }
     Ok(())
@@ -229,23 +253,27 @@ fn check_directions(case: &Case, x: &[Var]) -> Measured {
     };
     let tangents =
         x.iter().enumerate().map(|(i, x)| stack(&x.value, 90 + 10 * i as u64)).collect::<Result<Vec<_>>>()?;
-    if let Some(all) = pushed(tangents.iter().map(|(all, _)| all.clone()).collect())? {
-        for k in 0..K {
-            let one = pushed(tangents.iter().map(|(_, rows)| rows[k].clone()).collect())?;
-            bits(&format!("jvp, direction {k} of {K}"), &row(&all, k)?, &one.unwrap_or(row(&all, k)?))?;
+    let all = pushed(tangents.iter().map(|(all, _)| all.clone()).collect())?;
+    for k in 0..K {
+        let (what, one) =
+            (format!("jvp, direction {k} of {K}"), pushed(tangents.iter().map(|(_, rows)| rows[k].clone()).collect())?);
+        if let Some((all, one)) = both(&what, &all, &one)? {
+            bits(&what, &row(all, k)?, one)?;
         }
     }
     let y = (case.f)(x)?;
     let (all, rows) = stack(&y.value, 200)?;
     let wrt: Vec<&Var> = x.iter().enumerate().filter(|(i, _)| !case.single.contains(i)).map(|(_, x)| x).collect();
-    let pulled = |g: Tensor| -> Result<Vec<Option<Var>>> {
-        Ok(grad(&y, &wrt, Grad { cotangent: Some(Var::constant(g)), retain: true, create_graph: false })?.into_vars())
+    let pulled = |g: Tensor| -> Result<Vec<Option<Tensor>>> {
+        let how = Grad { cotangent: Some(Var::constant(g)), retain: true, create_graph: false };
+        Ok(grad(&y, &wrt, how)?.into_vars().into_iter().map(|gradient| gradient.map(|g| g.value)).collect())
     };
     let all = pulled(all)?;
     for (k, g) in rows.into_iter().enumerate() {
-        for (all, one) in all.iter().zip(pulled(g)?) {
-            if let (Some(all), Some(one)) = (all, one) {
-                bits(&format!("vjp, cotangent {k} of {K}"), &row(&all.value, k)?, &one.value)?;
+        for (all, one) in all.iter().zip(&pulled(g)?) {
+            let what = format!("vjp, cotangent {k} of {K}");
+            if let Some((all, one)) = both(&what, all, one)? {
+                bits(&what, &row(all, k)?, one)?;
             }
         }
     }

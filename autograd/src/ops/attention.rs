@@ -68,6 +68,6 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     let map = |x: &[Var]| Ok(x[0].attention_with_map(&x[1], &x[1], 0.5)?.1);
     vec![
         ("attention", cases),
-        ("attention_with_map", vec![case(map).inputs(&[&[2, 2, 3, 4], &[2, 2, 5, 4]]).products(64)]),
+        ("attention_with_map", vec![case(map).inputs(&[&[2, 2, 3, 4], &[2, 2, 5, 4]]).products(64).batched(&[0, 1])]),
     ]
 }

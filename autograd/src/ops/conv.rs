@@ -125,6 +125,7 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     };
     let same = Conv::padded(1);
     let down = Conv { stride: [2; 2], padding: [[0, 1], [0, 1]], ..Conv::default() };
+    let all = Conv { stride: [2, 3], padding: [[1, 2], [0, 1]], dilation: [2, 1], groups: 2 };
     let wide = Conv { dilation: [2, 1], groups: 2, ..Conv::padded(2) };
     vec![(
         "conv2d",
@@ -134,6 +135,9 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
             row(same, &[1, 20, 5, 5], &[1, 20, 3, 3]).batched(&[0]),
             row(down, &[2, 4, 8, 6], &[5, 4, 3, 3]).batched(&[0]),
             row(wide, &[2, 4, 6, 7], &[6, 2, 3, 2]).batched(&[0]),
+            row(all, &[2, 4, 9, 8], &[6, 2, 3, 2]).batched(&[0]),
+            // By Winograd.
+            row(same, &[2, 32, 7, 6], &[33, 32, 3, 3]).batched(&[0]),
             row(Conv::default(), &[2, 17, 3, 3], &[18, 17, 1, 1]).batched(&[0]),
             row(same, &[0, 2, 4, 4], &[3, 2, 3, 3]),
             case(move |x: &[Var]| x[0].conv2d(&x[1], None, &same))

@@ -78,6 +78,7 @@ mod tests {
         for (name, cases) in super::registry() {
             assert!(seen.insert(name), "{name} is registered twice");
             assert!(!cases.is_empty(), "{name} has no rows");
+            assert!(cases.iter().any(crate::check::Case::has_batch), "{name} has no row of a batch");
             for case in cases {
                 crate::check::check_op(name, &case);
             }
