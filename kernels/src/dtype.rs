@@ -1,6 +1,6 @@
 //! Element types, and the one place where a run-time [`DType`] becomes a Rust type.
 //!
-//! The CPU computes in f32 and f64; bf16, f16, u8 and i64 are storage, cast on load (`crate::cast`).
+//! The CPU computes in f32 and f64; bf16, f16, u8 and i64 are storage, cast on load (`crate::copy::cast`).
 //! The f64 path is the plain reference loop of every family made generic over [`Real`], so that it is slow, obvious,
 //! and the same code the f32 kernels are tested against.
 

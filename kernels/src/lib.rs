@@ -1,8 +1,9 @@
 //! Arithmetic on raw buffers. Knows nothing of tensors or gradients.
 //!
 //! One folder or file an op family: its entry points take a [`Device`], the parameters, and [`View`]s; beside each stands
-//! its scratch size (`*_scratch`, bytes), its [`Cost`], and a plain `reference` in the order of the definition, generic
-//! over [`Real`]: in f64 it is the oracle of the tests and the f64 path of the engine.
+//! its scratch size (`*_scratch`, bytes), its [`Cost`], and, where it computes, a plain `reference` in the order of the
+//! definition, generic over [`Real`]: in f64 it is the oracle of the tests and the f64 path of the engine. What only moves
+//! numbers, or draws them, is as plain for every dtype, and has its oracle in its tests.
 //!
 //! Promises every family keeps: results do not depend on the number of threads, and row `i` of a batch does not depend on
 //! the rest of the batch, bit for bit on one instruction-set path.

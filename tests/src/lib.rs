@@ -1,4 +1,4 @@
-//! What crosses crates: parity with recorded runs of other software, and runs from end to end.
+//! What crosses crates: parity with recorded runs of other software, and steps that settle into a steady state.
 
 use std::path::PathBuf;
 

@@ -41,6 +41,7 @@ fn cases() -> Vec<Case> {
         case(Conv { dilation: [2, 3], ..Conv::padded(3) }, [2, 6, 9, 8], [6, 6, 3, 3]),
         case(Conv { dilation: [1, 2], ..Conv::padded(2) }, [1, 6, 9, 8], [33, 6, 3, 3]),
         case(odd, [2, 7, 11, 10], [10, 7, 4, 2]),
+        case(Conv { groups: 2, ..odd }, [2, 8, 11, 10], [10, 4, 4, 2]),
         case(Conv { stride: [4, 4], ..one }, [2, 3, 9, 8], [24, 3, 4, 4]),
         case(Conv { stride: [3, 3], ..one }, [1, 2, 8, 7], [4, 2, 1, 1]),
         case(Conv { groups: 2, ..same }, [2, 8, 6, 5], [38, 4, 3, 3]),
@@ -227,6 +228,21 @@ fn nothing_is_touched_beyond_the_operands() {
                 let mut scratch = dirty(weight_gradient_scratch(&d, &p, &xl, &wl, DType::F32));
                 weight_gradient(&d, &p, xv, gv, ViewMut::of(&mut dw, wl).unwrap(), &mut scratch).unwrap();
                 assert!(y.iter().chain(dx.iter()).chain(dw.iter()).all(|v| v.is_finite()));
+
+                let (mut y, mut dx) = (guard(&vec![f32::NAN; g.len()]), guard(&vec![f32::NAN; x.len()]));
+                let pack = |role| {
+                    let mut data = guard(&vec![f32::NAN; packed_len(&p, role, &wl)]);
+                    pack(&d, &p, role, wv, &mut data).unwrap();
+                    (data, dirty(packed_scratch(&d, &p, role, &xl, &wl)))
+                };
+                let shape = [wl.shape[0], wl.shape[1], wl.shape[2], wl.shape[3]];
+                let (data, mut scratch) = pack(Role::Forward);
+                let (w, to) = (Packed { data: &data, shape }, ViewMut::of(&mut y, yl).unwrap());
+                forward_packed(&d, &p, xv, w, Some(bias), to, &mut scratch).unwrap();
+                let (data, mut scratch) = pack(Role::InputGradient);
+                let (w, to) = (Packed { data: &data, shape }, ViewMut::of(&mut dx, xl).unwrap());
+                input_gradient_packed(&d, &p, gv, w, to, &mut scratch).unwrap();
+                assert!(y.iter().chain(dx.iter()).all(|v| v.is_finite()));
             }
         }
     }

@@ -167,6 +167,28 @@ fn packed_gives_the_same_bits() {
     }
 }
 
+#[test]
+fn nothing_is_touched_beyond_packed_operands() {
+    for (order, shape) in [(Plain, [2usize, 9, 40]), (Transposed, [2, 30, 40]), (Gaps, [3, 1, 300]), (Plain, [1, 5, 3])]
+    {
+        for (n, edge) in [1, 8, 37].into_iter().flat_map(|n| [(n, Edge::Start), (n, Edge::End)]) {
+            let k = shape[2];
+            let (al, bl) = (layout(&shape, order), layout(&[k, n], Transposed));
+            let guard = |data: &[f32]| Guarded::new(data, edge);
+            let (a, b, bias) = (guard(&singles(1, al.end())), guard(&singles(2, bl.end())), guard(&singles(3, n)));
+            for d in devices() {
+                let (mut packed, mut c) =
+                    (guard(&vec![f32::NAN; packed_len(k, n)]), guard(&vec![f32::NAN; shape[0] * shape[1] * n]));
+                pack(&d, View::of(&b, bl).unwrap(), &mut packed).unwrap();
+                let to = ViewMut::of(&mut c, row_major(&[shape[0], shape[1], n])).unwrap();
+                let row = Some(View::of(&bias, row_major(&[n])).unwrap());
+                forward_packed(&d, View::of(&a, al).unwrap(), &packed, n, row, to).unwrap();
+                assert!(c.iter().all(|y| y.is_finite()), "{}: {order:?}", name(&d));
+            }
+        }
+    }
+}
+
 /// 10^5 products of one sign, whose sum grows all the way.
 #[test]
 fn a_long_sum_is_more_accurate_than_a_chain() {
