@@ -21,7 +21,7 @@ impl Tensor {
         let x = self.channels_last()?;
         let y = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
         let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), weight.layout()));
-        let space = scratch(&device, conv::forward_scratch(d, p, x.layout(), weight.layout(), dtype))?;
+        let space = scratch(&device, room(d, p, Role::Forward, x.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let bias = bias.map(Tensor::contiguous).transpose()?;
         let bias = bias.as_ref().map(|bias| bias.read("conv2d")).transpose()?;
@@ -49,7 +49,7 @@ impl Tensor {
         let dx = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
         let g = self.channels_last()?;
         let (d, cost) = (device.kernels(), conv::cost(p, dx.layout(), weight.layout()));
-        let space = scratch(&device, conv::input_gradient_scratch(d, p, dx.layout(), weight.layout(), dtype))?;
+        let space = scratch(&device, room(d, p, Role::InputGradient, dx.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let g = g.read("conv2d")?;
         let g = g.view()?;
@@ -79,6 +79,15 @@ impl Tensor {
         let (x, g) = (x.view()?, g.view()?);
         dw.fill_with(cost, |dw| conv::weight_gradient(d, p, x, g, dw, space.bytes()))?;
         Ok(dw)
+    }
+}
+
+/// Bytes of scratch beside packed weights, which only f32 has.
+fn room(d: &kernels::Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype: DType) -> usize {
+    match (dtype, role) {
+        (DType::F32, _) => conv::packed_scratch(d, p, role, x, w),
+        (_, Role::Forward) => conv::forward_scratch(d, p, x, w, dtype),
+        (_, Role::InputGradient) => conv::input_gradient_scratch(d, p, x, w, dtype),
     }
 }
 
