@@ -34,7 +34,20 @@ pub(crate) struct Node {
 #[derive(Clone, Default)]
 pub(crate) struct Saved {
     pub(crate) inputs: SmallVec<[Option<SavedInput>; 3]>,
-    pub(crate) extra: SmallVec<[Tensor; 2]>,
+    pub(crate) extra: SmallVec<[SavedTensor; 2]>,
+}
+
+/// What the forward pass left beside its inputs, results among it, and the version of that.
+#[derive(Clone)]
+pub(crate) struct SavedTensor {
+    value: Tensor,
+    version: u64,
+}
+
+impl SavedTensor {
+    pub(crate) fn new(value: Tensor) -> SavedTensor {
+        SavedTensor { version: value.storage().version(), value }
+    }
 }
 
 /// An input as it was: its value, the version of that, and its tangent.
@@ -68,6 +81,9 @@ impl Node {
         let mut slot = self.saved.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let saved = if retain { slot.clone() } else { slot.take() };
         let Some(saved) = saved else { return Err(Kind::Freed { op: self.rule.name(), at: self.at }.into()) };
+        if saved.extra.iter().any(|extra| extra.value.storage().version() != extra.version) {
+            return Err(Kind::Stale { op: self.rule.name(), at: self.at }.into());
+        }
         let mut inputs = SmallVec::with_capacity(saved.inputs.len());
         for (input, origin) in saved.inputs.into_iter().zip(&self.inputs) {
             inputs.push(match input {
@@ -84,7 +100,7 @@ impl Node {
                 }
             });
         }
-        Ok(SavedVars { inputs, extra: saved.extra, lead: None })
+        Ok(SavedVars { inputs, extra: saved.extra.into_iter().map(|extra| extra.value).collect(), lead: None })
     }
 }
 

@@ -11,7 +11,8 @@
 
 use crate::backward::{Grad, grad_all};
 use crate::error::{Error, Result};
-use crate::node::{Node, Saved, SavedInput};
+use crate::nan_guard;
+use crate::node::{Node, Saved, SavedInput, SavedTensor};
 use crate::ops::{lift, with_lead};
 use crate::var::{Origin, Var};
 use smallvec::SmallVec;
@@ -62,6 +63,7 @@ pub(crate) fn record<R: Rule + 'static>(
     value: Tensor,
     extra: impl IntoIterator<Item = Tensor>,
 ) -> Result<Var> {
+    nan_guard::inspect(rule.name(), &value, Location::caller())?;
     if inputs.iter().all(|input| input.is_plain()) {
         return Ok(Var::constant(value));
     }
@@ -77,7 +79,7 @@ pub(crate) fn record<R: Rule + 'static>(
             Saves::Nothing => SmallVec::new(),
             Saves::Inputs => inputs.iter().map(|input| Some(SavedInput::new(input))).collect(),
         };
-        let saved = Saved { inputs: kept, extra: extra.into_iter().collect() };
+        let saved = Saved { inputs: kept, extra: extra.into_iter().map(SavedTensor::new).collect() };
         result.origin = Origin::Node(Node::new(Box::new(rule), inputs, result.dims(), saved, Location::caller()));
     }
     Ok(result)

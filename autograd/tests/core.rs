@@ -2,7 +2,7 @@
 
 use autograd::ops::norm::{Affine, LayerNorm, Norm};
 use autograd::ops::pointwise::Function;
-use autograd::{DType, Device, Error, Grad, Kind, Memory, Scan, Tensor, Var, grad, jvp, linearize, scan};
+use autograd::{DType, Device, Error, Grad, Kind, Memory, Scan, Tensor, Var, grad, jvp, linearize, nan_guard, scan};
 
 fn vector(data: &[f64]) -> Var {
     Var::leaf(Tensor::from_slice(&Device::cpu(1), &[data.len()], data).unwrap())
@@ -108,6 +108,29 @@ fn a_saved_value_that_was_updated_in_place_is_an_error() {
     parameter.accumulate(-0.1, &Tensor::full(x.device(), DType::F64, &[2], 1.0).unwrap()).unwrap();
     let error = grad(&y, &[&x], Grad::default()).unwrap_err();
     assert!(matches!(error.kind(), Kind::Stale { op: "square", .. }), "{error}");
+}
+
+#[test]
+fn so_is_a_saved_result() {
+    let x = vector(&[1.0, 2.0]);
+    let y = x.softmax().unwrap();
+    let mut result = y.value().clone();
+    result.accumulate(-0.1, &Tensor::full(x.device(), DType::F64, &[2], 1.0).unwrap()).unwrap();
+    let cotangent = Some(vector(&[1.0, 0.0]).detach());
+    let error = grad(&y, &[&x], Grad { cotangent, ..Grad::default() }).unwrap_err();
+    assert!(matches!(error.kind(), Kind::Stale { op: "softmax", .. }), "{error}");
+}
+
+#[test]
+fn the_guard_names_the_first_op_that_left_the_numbers() {
+    let x = vector(&[1.0, -2.0]);
+    let root = |x: &Var| x.square()?.scale(-1.0)?.sqrt()?.exp()?.sum();
+    assert!(numbers(&root(&x).unwrap())[0].is_nan());
+    let error = nan_guard(|| root(&x)).unwrap_err();
+    assert!(matches!(error.kind(), Kind::NonFinite { op: "sqrt", .. }), "{error}");
+    assert!(error.to_string().contains("core.rs"), "{error}");
+    assert!(root(&x).is_ok(), "and it ends with what it guards");
+    assert!(nan_guard(|| x.exp()?.sum()).is_ok());
 }
 
 #[test]
