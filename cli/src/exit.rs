@@ -1,5 +1,6 @@
 //! From a result to an exit status and one sentence on standard error: 0 done, 2 bad input or usage, 1 anything else.
 
+use nn::files::in_words;
 use std::fmt::Write;
 use std::io;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ fn is_usage(error: &(dyn std::error::Error + 'static)) -> Option<bool> {
 
 /// The chain of causes as one sentence, without what a cause merely repeats.
 fn sentence(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |mut said, cause| {
+    error.chain().map(words).fold(String::new(), |mut said, cause| {
         if said.is_empty() {
             said = cause;
         } else if !said.contains(cause.split(" (os error").next().unwrap_or(&cause)) {
@@ -38,6 +39,16 @@ fn sentence(error: &anyhow::Error) -> String {
         }
         said
     })
+}
+
+/// What an error says; where the system refused, with its way out.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref() {
+        Some(data::Error::Io { action, path, source }) => {
+            format!("cannot {action} {}: {}", path.display(), in_words(source))
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Whoever read our output has gone (`consort ... | head`): nothing to say, and nobody to say it to.
@@ -70,6 +81,10 @@ mod tests {
         let want = "cannot write a: No space left on device; free some space, or give a folder on another disk";
         assert_eq!(sentence(&full), want);
         assert_eq!(sentence(&full.context("plot loss.svg")), format!("plot loss.svg: {want}"));
+        let unread = data::png_io::read_mask(Path::new("nowhere.png"), 28, 28).unwrap_err().into();
+        assert_eq!(status(&unread), 2);
+        let want = "cannot open nowhere.png: No such file or directory; look for a slip in the path";
+        assert_eq!(sentence(&unread), want);
         assert!(is_broken_pipe(&Error::io("write", Path::new("-"))(io::ErrorKind::BrokenPipe.into()).into()));
     }
 }

@@ -110,7 +110,7 @@ fn what_does_not_fit() {
 
     write_input(&home.join("colour.safetensors"), &["sample", "timestep"], &[2, 3, 28, 28]);
     let colour = refusal(home, "unet", "colour.safetensors", &[]);
-    assert_eq!(colour, "the model takes images of 1 channels, not 3");
+    assert_eq!(colour, "the model takes images of 1 channels, not 3: give [n, 1, h, w]");
     for (name, shape) in [("flat", &[2, 784][..]), ("three", &[3, 1, 28, 28]), ("none", &[])] {
         let name = format!("{name}.safetensors");
         write_input(&home.join(&name), &["sample", "timestep"], shape);

@@ -43,7 +43,8 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Error::Format { .. } | Error::Missing(_) | Error::Argument(_) => true,
-            Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            // What is opened the user named; what is created may find no room.
+            Error::Io { action, source, .. } => *action == "open" || source.kind() == io::ErrorKind::NotFound,
             Error::Fetch(_) => false,
         }
     }

@@ -63,7 +63,10 @@ impl Split {
         let labels = idx::read(&labels_path, 1)?;
         let [count, rows, columns] = [images.shape[0], images.shape[1], images.shape[2]];
         if [rows, columns] != [SIDE; 2] {
-            return Err(Error::format(&images_path, format!("holds images of {rows} x {columns}, expected 28 x 28")));
+            return Err(Error::format(
+                &images_path,
+                format!("holds images of {rows} x {columns}, not 28 x 28: give MNIST's own files"),
+            ));
         }
         if count != labels.data.len() {
             let what = format!(
@@ -149,7 +152,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             told(&|files| files[0].1 = encode(&[1, 2, 3], &[0; 6])),
-            "train-images-idx3-ubyte holds images of 2 x 3, expected 28 x 28"
+            "train-images-idx3-ubyte holds images of 2 x 3, not 28 x 28: give MNIST's own files"
         );
         let missing = Mnist::load(Path::new("nowhere")).unwrap_err();
         assert_eq!(

@@ -56,7 +56,8 @@ pub fn load_network(folder: &Path, device: &Device) -> Result<Pretrained> {
             return Err(Error::format(&folder.join(CONFIG), what));
         }
         other => {
-            let what = format!("describes a {other}, which is not offered; {} and {} are", UNet2D::NAME, Mlp::NAME);
+            let [unet, mlp] = [UNet2D::NAME, Mlp::NAME];
+            let what = format!("describes a {other}, which denoises nothing: give the folder of a {unet} or a {mlp}");
             return Err(Error::format(&folder.join(CONFIG), what));
         }
     };

@@ -82,7 +82,9 @@ impl UNet2D {
         };
         if channels != self.config.in_channels {
             let want = self.config.in_channels;
-            return Err(Error::argument(format!("the model takes images of {want} channels, not {channels}")));
+            return Err(Error::argument(format!(
+                "the model takes images of {want} channels, not {channels}: give [n, {want}, h, w]"
+            )));
         }
         let step = 1 << (self.down_blocks.len() - 1);
         if height % step != 0 || width % step != 0 {

@@ -182,6 +182,10 @@ fn read_moments(path: &Path, device: &Device) -> anyhow::Result<Vec<Moments>> {
         return Err(misshaped(path).into());
     }
     let (means, covariances) = (means.to_f64()?, covariances.to_f64()?);
+    if means.iter().chain(&covariances).any(|x| !x.is_finite()) {
+        let what = "holds numbers that are not finite: train the judge again";
+        return Err(Error::usage(format!("{} {what}", path.display())).into());
+    }
     let each = means.chunks_exact(width).zip(covariances.chunks_exact(width * width));
     Ok(each.map(|(mean, all)| Moments::new(mean.to_vec(), all.to_vec())).collect::<methods::Result<_>>()?)
 }
