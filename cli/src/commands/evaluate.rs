@@ -89,7 +89,7 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
     let (drawn, evaluations) = wanted.draw(&pretrained, device, arguments.output.quiet)?;
     let mut state = State::default();
     state.tensors.insert("samples".into(), drawn.clone());
-    state.save(&folder.file("samples.safetensors"))?;
+    folder.make("samples.safetensors", |path| state.save(path))?;
     let picture = sheet(&drawn.to_vec::<f32>()?, [samples, 1, SIDE, SIDE], 0)?;
     folder.write("samples.png", &picture.encode()?)?;
     let look = |split: &Split, count: usize| classifier.see_split(device, split, 0..count, unchanged);

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Sample) -> anyhow::Result<Summary> {
     let (drawn, evaluations) = wanted.draw(&pretrained, &device, arguments.output.quiet)?;
     let mut state = State::default();
     state.tensors.insert("samples".into(), drawn.clone());
-    state.save(&folder.file("samples.safetensors"))?;
+    folder.make("samples.safetensors", |path| state.save(path))?;
     let summary = Summary::of(&record, &device, folder.dir());
     let summary = summary.metric("samples", samples).metric("evaluations", evaluations);
     let [channels, height, width] = pretrained.shape;

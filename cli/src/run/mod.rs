@@ -70,10 +70,21 @@ impl RunFolder {
         &self.dir
     }
 
-    /// The path of a file of the folder that is about to be written by another crate.
-    pub fn file(&mut self, name: &str) -> PathBuf {
-        self.keep();
-        self.dir.join(name)
+    /// Has `write` make the file or the folder `name` at the path it is given. With the first that is made the run folder
+    /// stays, whatever happens.
+    pub fn make<T, E>(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&Path) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let path = self.dir.join(name);
+        let written = write(&path);
+        match &mut self.made {
+            Some(_) if written.is_ok() => self.keep(),
+            Some(made) => made.folders.insert(0, path),
+            None => {}
+        }
+        written
     }
 
     /// The lines of `metrics.jsonl` so far, for plots.
@@ -88,8 +99,9 @@ impl RunFolder {
 
     /// Appends one line to `metrics.jsonl`: an object with a whole number `step`, the updates done so far.
     pub fn metric(&mut self, line: &impl Serialize) -> Result<()> {
+        self.metrics.append(line)?;
         self.keep();
-        self.metrics.append(line)
+        Ok(())
     }
 
     /// Drops the lines of `metrics.jsonl` with a step above `step`, and a line that was torn when its writer died.
@@ -99,10 +111,9 @@ impl RunFolder {
 
     /// Writes a file of the folder, whole.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        Ok(files::write(&self.file(name), bytes)?)
+        Ok(self.make(name, |path| files::write(path, bytes))?)
     }
 
-    /// From here on the folder stays, whatever happens.
     fn keep(&mut self) {
         if let Some(made) = self.made.take() {
             made.keep();

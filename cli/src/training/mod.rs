@@ -146,6 +146,6 @@ impl<'m> Trainer<'m> {
         state.add_module(MODEL, self.model);
         self.optimizer.add_to(&mut state);
         self.ema.add_to(&mut state);
-        Ok(state.save(&folder.file(CHECKPOINT))?)
+        Ok(folder.make(CHECKPOINT, |path| state.save(path))?)
     }
 }

@@ -57,11 +57,16 @@ where
     let examined = exam.take(exam.fit_temperature(used.end..count)?)?;
     network = classifier.network;
     network.describe(super::object(&examined.described)?);
-    let model = folder.file(MODEL);
-    nn::save(&model, &network, dtype)?;
+    folder.make(MODEL, |path| nn::save(path, &network, dtype))?;
     if examined.found.is_none() {
         let labels = &run.mnist.test.labels;
-        classifier::write_moments(&model, &examined.seen, labels, network.config().classes, &run.device)?;
+        classifier::write_moments(
+            &folder.dir().join(MODEL),
+            &examined.seen,
+            labels,
+            network.config().classes,
+            &run.device,
+        )?;
     }
     let lead = "A network learns to tell digits apart, whatever happens to their images.";
     let summary = run.finish(folder, lead, |report| Ok(examined.report(report)))?;

@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     school.train(&mut folder, quiet)?;
     let dtype = arguments.training.export.dtype();
     super::round(&school.controls, dtype)?;
-    nn::save(&folder.file(MODEL), &school.controls, dtype)?;
+    folder.make(MODEL, |path| nn::save(path, &school.controls, dtype))?;
     school.finish(&record, folder, quiet)
 }
 
@@ -263,7 +263,7 @@ impl School {
     fn save(&self, folder: &mut RunFolder) -> anyhow::Result<()> {
         let mut state = State::default();
         self.training.add_to(&mut state)?;
-        Ok(state.save(&folder.file(CHECKPOINT))?)
+        Ok(folder.make(CHECKPOINT, |path| state.save(path))?)
     }
 
     fn restore(&mut self, folder: &mut RunFolder) -> anyhow::Result<()> {
@@ -299,7 +299,7 @@ impl School {
         let steering = self.training.steering();
         let play = self.trial(&steering);
         let mut progress = Progress::new("trial", 0, play.ticks(), quiet);
-        let outcome = play.run(&mut progress)?;
+        let outcome = play.run(&mut progress)?.shown();
         drop(progress);
         let scores = Scores::of(&outcome, &self.ensemble, &self.terms, &self.device)?;
         let lines = folder.metrics()?;

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
         return Ok(rehearsal.summary(&run.record, updates));
     }
     let mut folder = run.train(&mut trainer, loss)?;
-    nn::save(&folder.file(MODEL), &*network, arguments.training.export.dtype())?;
+    folder.make(MODEL, |path| nn::save(path, &*network, arguments.training.export.dtype()))?;
     let lead = "A network learns to find the clean image in a noisy one, at every level of noise.";
     Ok(run.finish(folder, lead, Ok)?.metric("parameters", network.count()))
 }

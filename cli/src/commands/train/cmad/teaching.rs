@@ -2,6 +2,7 @@
 
 use super::{Asked, School};
 use crate::cmad::comparison::Entry;
+use crate::cmad::ensemble::shares;
 use crate::cmad::{Play, SIDE, scores};
 use crate::plan::{Plan, Rehearsal};
 use crate::preset;
@@ -67,7 +68,7 @@ impl School {
             if saved.elapsed().as_secs_f64() >= self.preset.checkpoint_every || study + 1 == studies {
                 let mut state = State::default();
                 teaching.add_to(&mut state);
-                state.save(&folder.file(CHECKPOINT))?;
+                folder.make(CHECKPOINT, |path| state.save(path))?;
                 saved = Instant::now();
             }
         }
@@ -114,7 +115,7 @@ impl School {
                 None => self.make_works(quiet)?,
             };
             let tensors = works.into_iter().enumerate().map(|(agent, canvases)| (name(agent), canvases)).collect();
-            State { tensors, ..State::default() }.save(&folder.file(WORKS))?;
+            folder.make(WORKS, |path| State { tensors, ..State::default() }.save(path))?;
         }
         let path = folder.dir().join(WORKS);
         let state = SavedState::read(&path)?;
@@ -145,7 +146,8 @@ impl School {
     pub(super) fn works_of(&self, run: &Path, asked: &Asked) -> anyhow::Result<Vec<Tensor>> {
         let entry = Entry::read(run)?;
         let [given, wanted] = [(entry.asked.target, entry.asked.agents), (asked.target, asked.agents)];
-        if given != wanted || entry.asked.mask != asked.mask {
+        let owners = shares(&self.training.problem().aggregator.owners([SIDE; 2])?, asked.agents)?;
+        if given != wanted || entry.asked.owners != owners {
             let [given, wanted] = [given, wanted].map(|(target, agents)| format!("a {target} by {agents} agents"));
             let what = format!("--works: {} made {given}, and controls for {wanted}", run.display());
             return Err(Error::usage(format!("{what} are asked for, under the same masks: name another run")).into());
