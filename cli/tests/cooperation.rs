@@ -78,10 +78,15 @@ fn what_compose_tells() {
     assert!(told["metrics"]["frechet"].is_number(), "{line}");
     let saved = consort::nn::SavedState::read(&home.path("a/samples.safetensors")).unwrap();
     let device = consort::tensor::Device::cpu(1);
-    let shape = |name| saved.tensor(name, &device).unwrap().shape().to_vec();
-    assert_eq!((shape("samples"), shape("agents")), (vec![4, 1, 28, 28], vec![2, 4, 1, 28, 28]));
+    for (name, shape) in [("samples", &[4, 1, 28, 28][..]), ("agents", &[2, 4, 1, 28, 28])] {
+        let saved = saved.tensor(name, &device).unwrap();
+        assert_eq!((saved.shape(), saved.dtype()), (shape, consort::tensor::DType::F32));
+        assert!(saved.to_f64().unwrap().iter().all(|pixel| (-1.0..=1.0).contains(pixel)), "{name}");
+    }
     let report = fs::read_to_string(home.path("a/report.html")).unwrap();
-    for heading in ["2 agents draw a 3", "Before and after", "What each agent draws", "Over time", "To do it again"] {
+    for heading in
+        ["2 agents draw a 3", "Before and after", "All of them", "What each agent draws", "Over time", "To do it again"]
+    {
         assert!(report.contains(heading), "{heading}");
     }
     let record = consort::Record::read(&home.path("a/run.toml")).unwrap();
@@ -120,12 +125,12 @@ fn controls_are_trained_killed_resumed_and_played() {
     }
     let play =
         ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--steps", "3", "--samples", "2"];
-    for (out, batch, threads) in [("played", "1", "1"), ("again", "4", "2")] {
-        let how = ["--model", "joint", "--samples", "5", "--out", out, "--batch", batch, "--threads", threads];
+    for (out, batch, threads) in [("played", "1", "1"), ("again", "8", "2"), ("at-once", "36", "2")] {
+        let how = ["--model", "joint", "--samples", "9", "--out", out, "--batch", batch, "--threads", threads];
         home.succeed(&[&play[..play.len() - 2], &how].concat());
+        same(&home, "played", out, "samples.safetensors");
+        same(&home, "played", out, "scores.jsonl");
     }
-    same(&home, "played", "again", "samples.safetensors");
-    same(&home, "played", "again", "scores.jsonl");
     home.succeed(&train(&["--set", "updates=1", "--set", "lambda=30", "--from", "joint/model", "--out", "steeper"]));
     home.succeed(&[&CDPS[..], &["--samples", "5", "--out", "made"]].concat());
     home.succeed(&train(&["--set", "updates=1", "--works", "made", "--from", "joint/model", "--out", "studied"]));
@@ -175,6 +180,9 @@ fn masks_from_files() {
     mask("small.png", 20, &|column| column >= 10);
     let masks = |a: &'static str, b: &'static str| [&CDPS[..], &["--samples", "2", "--mask", a, "--mask", b]].concat();
     home.succeed(&[&masks("left.png", "right.png")[..], &["--out", "a"]].concat());
+    home.succeed(&[&CDPS[..], &["--samples", "2", "--out", "stripes", "--model", "mnist-score"]].concat());
+    let unlike = home.fail(2, &["compare", "a", "stripes"]);
+    assert!(unlike.contains("a and stripes differ in more than the method"), "{unlike}");
     for (a, b, what) in [
         ("left.png", "small.png", "small.png has 20 x 20 pixels, expected 28 x 28"),
         ("left.png", "left.png", "masks: at row 0, column 0 the weights add up to 2"),
@@ -228,10 +236,7 @@ fn a_disk_that_is_full_leaves_no_half_of_a_result() {
     let told = home.with_little_room(&[&CDPS[..], &["--samples", "9", "--out", "out"]].concat());
     assert!(told.starts_with("error: cannot write out/") && told.contains("another disk"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
-    for entry in fs::read_dir(home.path("out")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(["run.toml", "metrics.jsonl", "scores.jsonl"].contains(&name.as_str()), "{name} was left");
-    }
+    assert!(!home.path("out").exists(), "nothing was made, and nothing is left");
 }
 
 #[test]

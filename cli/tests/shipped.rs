@@ -34,6 +34,18 @@ fn they_work_as_they_stand() {
     let line = home.succeed(&[&play[..], &["--out", "out", "--quiet"]].concat());
     let told: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(told["metrics"]["frechet"].is_number(), "{line}");
+    for agents in ["2", "3"] {
+        let play = ["compose", "cmad", "--target", "3", "--agents", agents, "--samples", "3", "--steps", "2"];
+        let samples = ["1", "8"].map(|batch| {
+            let out = format!("cmad-{agents}-{batch}");
+            let threads = if batch == "1" { "2" } else { "1" };
+            let how = ["--batch", batch, "--threads", threads, "--out", &out, "--json", "--quiet"];
+            let told: serde_json::Value = serde_json::from_str(&home.succeed(&[&play[..], &how].concat())).unwrap();
+            assert!(told["metrics"]["objective_mean"].is_number(), "{told}");
+            fs::read(home.path(&out).join("samples.safetensors")).unwrap()
+        });
+        assert!(samples[0] == samples[1], "{agents} agents: the batch and the threads change no bit");
+    }
     let forward = home.fail(2, &["forward", "mnist-score", "--input", "nothing.safetensors", "--output", "out2"]);
     assert!(forward.contains("nothing.safetensors"), "{forward}");
 }

@@ -107,6 +107,9 @@ pub struct Cmad {
 /// `consort compose cdps`.
 #[derive(Args, Clone, Debug)]
 pub struct Cdps {
+    /// The agents' denoiser, as by `--score`
+    #[arg(long, value_name = "MODEL", conflicts_with = "score")]
+    pub model: Option<String>,
     /// With which figures.
     #[command(flatten)]
     pub preset: PresetChoice,

@@ -40,9 +40,9 @@ pub struct Asked {
     pub samples: usize,
     /// Steps of the sampler.
     pub steps: usize,
-    /// Whose pixels are whose.
+    /// Whose pixels are whose, by [`shares`](super::ensemble::shares).
     #[serde(default)]
-    pub mask: Vec<PathBuf>,
+    pub owners: Option<String>,
     /// Who takes part.
     #[serde(flatten)]
     pub names: Names,

@@ -125,12 +125,16 @@ impl Controls {
         Ok(Aggregator::masks(self.masks.value().device(), &masks, [SIDE; 2])?)
     }
 
+    /// Who owned each pixel before masks were learned, `[28 * 28]`.
+    pub fn owners(&self) -> anyhow::Result<Vec<usize>> {
+        Ok(self.owners.value().to_f64()?.into_iter().map(|owner| owner as usize).collect())
+    }
+
     /// What they were trained for.
     pub fn terms(&self) -> anyhow::Result<Terms> {
         let ControlsConfig { agents, target, cost, alpha, alpha_schedule, .. } = self.config;
         let weights = self.config.lambda.iter().map(|&lambda| Weights::new(lambda, SIDE * SIDE, agents));
-        let owners: Vec<usize> = self.owners.value().to_f64()?.into_iter().map(|owner| owner as usize).collect();
-        let seams = SeamMap::between(&owners, [SIDE; 2])?;
+        let seams = SeamMap::between(&self.owners()?, [SIDE; 2])?;
         let weights = weights.collect::<methods::Result<_>>()?;
         Ok(Terms { target, cost, seams, weights, running: alpha_schedule.of(alpha) })
     }

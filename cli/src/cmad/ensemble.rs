@@ -149,6 +149,16 @@ impl Ensemble {
     }
 }
 
+/// Who owns each pixel, for a record: how many pixels in reading order have which owner (`252*0 280*1 252*2`); nothing
+/// for the stripes that are the default.
+pub fn shares(owners: &[usize], agents: usize) -> anyhow::Result<Option<String>> {
+    if owners == Aggregator::stripes(&Device::cpu(1), agents, [SIDE; 2])?.owners([SIDE; 2])? {
+        return Ok(None);
+    }
+    let runs = owners.chunk_by(|a, b| a == b).map(|run| format!("{}*{}", run.len(), run[0]));
+    Ok(Some(runs.collect::<Vec<_>>().join(" ")))
+}
+
 /// Stripes, or the masks in files, one for each agent, white where it draws.
 pub fn aggregator(files: &[PathBuf], agents: usize, device: &Device) -> anyhow::Result<Aggregator> {
     if files.is_empty() {

@@ -60,7 +60,9 @@ impl Pictures<'_> {
              agent's part. All are asked for a {}.",
             self.terms.target
         );
-        let report = report.figure(&panels, &caption);
+        let report = report.figure(&panels, &caption).section("All of them");
+        let scale = if self.outcome.count() > 100 { 1 } else { 2 };
+        let report = report.figure(&[Panel::new(&self.samples()?, scale, "")?], "Every object that was made.");
         let report = self.canvases(report.section("What each agent draws"))?;
         let report = self.film(report.section("Over time"))?;
         Ok(self.effort(report))

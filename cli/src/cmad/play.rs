@@ -128,6 +128,13 @@ impl Outcome {
         Outcome { canvases: vec![vec![]; agents], energies: vec![vec![]; agents], ..Outcome::default() }
     }
 
+    /// With objects and canvases as they are looked at, in [-1, 1]. Costs stay those of the process's own end.
+    pub fn shown(mut self) -> Outcome {
+        let all = self.canvases.iter_mut().flatten().chain(&mut self.objects);
+        all.for_each(|pixel| *pixel = pixel.clamp(-1.0, 1.0));
+        self
+    }
+
     /// Samples.
     pub fn count(&self) -> usize {
         self.psi.len()

@@ -1,7 +1,7 @@
 //! `consort compose`: several denoisers make one digit, under trained controls or under the cost's gradient.
 
 use crate::args::{Cdps, Cmad, ComposeMethod, Composition};
-use crate::cmad::ensemble::{Names, aggregator};
+use crate::cmad::ensemble::{Names, aggregator, shares};
 use crate::cmad::pictures::Pictures;
 use crate::cmad::play::mean;
 use crate::cmad::{Controls, Ensemble, Outcome, Play, SIDE, Scores, Terms, scores};
@@ -35,6 +35,8 @@ struct Asked<'a> {
     batch: usize,
     mask: &'a [PathBuf],
     #[serde(skip_serializing_if = "Option::is_none")]
+    owners: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     controls: Option<String>,
     #[serde(flatten)]
     names: &'a Names,
@@ -44,7 +46,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(composition: &Composition, names: &'a Names, cost: CostTerms) -> Asked<'a> {
         let Composition { target, agents, samples, steps, batch, .. } = *composition;
-        Asked { target, agents, samples, steps, batch, mask: &[], controls: None, names, cost }
+        Asked { target, agents, samples, steps, batch, mask: &[], owners: None, controls: None, names, cost }
     }
 }
 
@@ -71,7 +73,9 @@ fn cmad(arguments: &Cmad, device: &Device) -> anyhow::Result<Summary> {
     let terms = controls.terms()?;
     let ensemble = Ensemble::load(&names, agents, device)?;
     let problem = ensemble.problem(controls.aggregator()?, &terms)?;
-    let asked = Asked { controls: Some(folder.display().to_string()), ..Asked::of(composition, &names, terms.cost) };
+    let owners = shares(&controls.owners()?, agents)?;
+    let controls_of = Some(folder.display().to_string());
+    let asked = Asked { controls: controls_of, owners, ..Asked::of(composition, &names, terms.cost) };
     let record = Record::new("compose", "cmad", device, composition.machine.seed).with_arguments(&asked)?;
     let steering = Steering::Controls(controls.all().to_vec());
     let lead =
@@ -94,17 +98,19 @@ fn controls_folder(name: &str, places: Option<&Path>, asked: &Composition) -> cr
 fn cdps(arguments: &Cdps, device: &Device) -> anyhow::Result<Summary> {
     let composition = &arguments.composition;
     let &Composition { target, agents, .. } = composition;
-    let names = Names::of(&composition.cast);
+    let mut names = Names::of(&composition.cast);
+    names.score = arguments.model.clone().map_or(names.score, |model| vec![model]);
     let preset: CdpsPreset = preset::load(&arguments.preset)?;
     let weights = preset.lambda_as.weights(&preset.lambda, SIDE * SIDE, agents)?;
     let mask = &arguments.masks.files;
     let aggregator = aggregator(mask, agents, device)?;
     let (seams, running) = (aggregator.seams([SIDE; 2])?, Running::Constant(0.0));
+    let owners = shares(&aggregator.owners([SIDE; 2])?, agents)?;
     let terms = Terms { target, cost: preset.cost, seams, weights, running };
     let ensemble = Ensemble::load(&names, agents, device)?;
     let problem = ensemble.problem(aggregator, &terms)?;
     let record = Record::new("compose", "cdps", device, composition.machine.seed)
-        .with_arguments(&Asked { mask, ..Asked::of(composition, &names, preset.cost) })?
+        .with_arguments(&Asked { mask, owners, ..Asked::of(composition, &names, preset.cost) })?
         .with_preset(&preset)?;
     let steering = Steering::Cdps { scale: preset.scale };
     let scale = significant(preset.scale);
@@ -143,10 +149,10 @@ impl Piece<'_> {
         let what = format!("compose {}", record.method);
         let ticks = steered.ticks();
         let mut progress = Progress::new(&what, 0, ticks, self.composition.output.quiet);
-        let outcome = steered.run(&mut progress)?;
+        let outcome = steered.run(&mut progress)?.shown();
         drop(progress);
         let mut progress = Progress::new("without control", 0, free.ticks(), self.composition.output.quiet);
-        let free = free.run(&mut progress)?;
+        let free = free.run(&mut progress)?.shown();
         drop(progress);
         self.write_samples(&outcome, &mut folder)?;
         let scores = Scores::of(&outcome, &self.ensemble, &self.terms, self.device)?;
@@ -190,7 +196,7 @@ impl Piece<'_> {
         let agents = outcome.canvases.concat();
         let shape = [outcome.canvases.len(), outcome.count(), 1, SIDE, SIDE];
         state.tensors.insert("agents".into(), Tensor::from_slice(self.device, &shape, &agents)?);
-        Ok(state.save(&folder.file("samples.safetensors"))?)
+        Ok(folder.make("samples.safetensors", |path| state.save(path))?)
     }
 
     fn report(
