@@ -26,6 +26,8 @@ pub struct ControlsConfig {
     pub descent: f64,
     /// Variance of a pixel of the data.
     pub data_variance: f64,
+    /// What networks are told of a time is the time times this.
+    pub time_scale: f64,
     /// Whether the masks are logits that were learned.
     pub learned_masks: bool,
     /// What the object was to be.
@@ -49,6 +51,7 @@ impl Default for ControlsConfig {
             network: ControlNetwork { sight: Sight::Published, channels: vec![8], layers: 1, groups: 8, head: 8 },
             descent: 0.0,
             data_variance: 1.0,
+            time_scale: 1000.0,
             learned_masks: false,
             cost: CostTerms { beta: 0.0, gamma: 0.0, epsilon: 1e-3 },
             lambda: vec![1.0],
@@ -145,12 +148,12 @@ impl Architecture for Controls {
     const NAME: &'static str = "cmad-controls";
 
     fn build(config: ControlsConfig, init: &mut Init) -> nn::Result<Controls> {
-        let ControlsConfig { agents, ref network, descent, data_variance, ref lambda, .. } = config;
+        let ControlsConfig { agents, ref network, descent, data_variance, time_scale, ref lambda, .. } = config;
         if agents == 0 || agents > SIDE || lambda.len() != agents {
             let what = format!("{agents} agents with {} weights: 1 to {SIDE} are taken, a weight each", lambda.len());
             return Err(nn::Error::config(what));
         }
-        let descent = Descent { scale: descent, data_variance, time_scale: 1000.0 };
+        let descent = Descent { scale: descent, data_variance, time_scale };
         let control = |_| -> nn::Result<Arc<dyn Control>> {
             let control = RewardInformed::unet(network.config(), network.sight, descent, init);
             Ok(Arc::new(control.map_err(|error| nn::Error::config(error.to_string()))?))

@@ -162,7 +162,7 @@ impl School {
             lambda: weights.iter().map(Weights::per_sample).collect(),
             alpha: preset.alpha,
             alpha_schedule: preset.alpha_schedule,
-            consort: None,
+            ..ControlsConfig::default()
         };
         let start = aggregator(&asked.mask, agents, &device)?;
         let controls = Controls::new(config, &start, &mut Init::seeded(&device, record.seed))?;

@@ -137,3 +137,63 @@ fn stochastic_samplers_have_weak_order_one() {
         assert_order(ends.map(|end| (end.variance - to.variance).abs()), 1.0);
     }
 }
+
+/// One number whose density is carried from step to step on a fine grid: no sample is drawn.
+mod density {
+    use super::*;
+
+    const POINTS: usize = 801;
+    const LUMPS: [(f64, Normal); 2] =
+        [(0.3, Normal { mean: -1.0, variance: 0.1 }), (0.7, Normal { mean: 0.8, variance: 0.3 })];
+
+    fn place(i: usize) -> f64 {
+        12.0 * i as f64 / (POINTS - 1) as f64 - 6.0
+    }
+
+    fn bell(x: f64, Normal { mean, variance }: Normal) -> f64 {
+        (-(x - mean).powi(2) / (2.0 * variance)).exp() / (std::f64::consts::TAU * variance).sqrt()
+    }
+
+    /// Mean and mean square of the end of `table`, begun from the mixture's own law at its first time.
+    fn end(process: &Process, denoiser: &dyn Denoiser, table: &Table) -> [f64; 2] {
+        let level = process.level(table.rows()[0].t).unwrap();
+        let places: Vec<f64> = (0..POINTS).map(place).collect();
+        let spacing = place(1) - place(0);
+        let begin = |&x: &f64| LUMPS.iter().map(|(weight, lump)| weight * bell(x, lump.noised(&level))).sum();
+        let mut density: Vec<f64> = places.iter().map(begin).collect();
+        for row in table.rows() {
+            let x = constant(&[POINTS, 1], &places);
+            let still = constant(&[POINTS, 1], &[0.0; POINTS]);
+            let to = numbers(&row.step(denoiser, &Condition::None, &x, Some(&still)).unwrap().next);
+            let mut next = vec![0.0; POINTS];
+            for (mass, mean) in density.iter().map(|density| density * spacing).zip(to) {
+                let near = |x: f64| ((x + 6.0) / spacing).clamp(0.0, (POINTS - 1) as f64) as usize;
+                for i in near(mean - 9.0 * row.noise)..=near(mean + 9.0 * row.noise) {
+                    next[i] += mass * bell(places[i], Normal { mean, variance: row.noise.powi(2) });
+                }
+            }
+            density = next;
+        }
+        [1, 2].map(|power| density.iter().zip(&places).map(|(p, x)| p * x.powi(power)).sum::<f64>() * spacing)
+    }
+
+    #[test]
+    fn stochastic_samplers_of_a_mixture_have_weak_order_one() {
+        let process = Process::variance_preserving();
+        let lumps = LUMPS.map(|(weight, Normal { mean, variance })| {
+            (weight, Gaussian::diagonal(vec![mean], vec![variance]).unwrap())
+        });
+        let denoiser = MixtureDenoiser::new(process.clone(), lumps.to_vec()).unwrap();
+        let level = process.level(0.1).unwrap();
+        let moments = |lump: Normal| [lump.mean, lump.mean.powi(2) + lump.variance];
+        let of = |which: usize| -> f64 {
+            LUMPS.iter().map(|(weight, lump)| weight * moments(lump.noised(&level))[which]).sum()
+        };
+        for sampler in [Sampler::EulerMaruyama, Sampler::Ddim { eta: 1.0 }, Sampler::Ddim { eta: 0.5 }] {
+            let ends = [100, 200, 400].map(|steps| end(&process, &denoiser, &noisy_end(sampler, &process, steps)));
+            for (which, want) in [of(0), of(1)].into_iter().enumerate() {
+                assert_order(ends.map(|end| (end[which] - want).abs()), 1.0);
+            }
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use crate::testing::{device, moments};
 use crate::{
-    Churn, Condition, Denoiser, Draw, Error, Gaussian, GaussianDenoiser, Grid, MixtureDenoiser, Noise, Order, Process,
-    Sampler, sample,
+    Betas, Churn, Condition, Denoiser, Discrete, Draw, Error, Gaussian, GaussianDenoiser, Grid, MixtureDenoiser, Noise,
+    Order, Process, Sampler, Spacing, sample,
 };
 use autograd::Tensor;
 use std::ops::Range;
@@ -39,13 +39,21 @@ fn samplers() -> Vec<(Process, Grid, Sampler)> {
     let (vp, edm, flow) = (Process::variance_preserving(), Process::edm(), Process::rectified_flow());
     let fine = Grid::quadratic(&vp, 150).unwrap();
     let heun = Sampler::ProbabilityFlow { order: Order::Heun };
+    let euler = Sampler::ProbabilityFlow { order: Order::Euler };
     let churn = Churn { amount: 10.0, min: 0.05, max: 50.0, scale: 1.0 };
+    let discrete = Discrete::new(Betas::Linear { start: 1e-4, end: 0.02 }, 1000).unwrap();
+    let trailing = Grid::spaced(&discrete, 250, Spacing::Trailing).unwrap();
     vec![
         (vp.clone(), fine.clone(), Sampler::EulerMaruyama),
         (vp.clone(), fine.clone(), Sampler::Ddim { eta: 1.0 }),
+        (vp.clone(), fine.clone(), Sampler::Ddim { eta: 0.5 }),
         (vp.clone(), fine, Sampler::Ddim { eta: 0.0 }),
+        (vp.clone(), Grid::quadratic(&vp, 600).unwrap(), euler),
+        (Process::Discrete(discrete.clone()), trailing.clone(), Sampler::Ddim { eta: 1.0 }),
+        (Process::Discrete(discrete), trailing, Sampler::Ddim { eta: 0.0 }),
         (vp.clone(), Grid::quadratic(&vp, 60).unwrap(), heun),
         (flow.clone(), Grid::uniform(&flow, 60).unwrap(), heun),
+        (edm.clone(), Grid::karras(&edm, 60).unwrap(), Sampler::EdmHeun { churn: Churn::NONE }),
         (edm.clone(), Grid::karras(&edm, 60).unwrap(), Sampler::EdmHeun { churn }),
     ]
 }

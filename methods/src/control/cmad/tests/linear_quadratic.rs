@@ -10,7 +10,7 @@ use crate::control::cmad::{
 use crate::cost::Quadratic;
 use crate::testing::device;
 use autograd::{DType, Grad, Tensor, grad};
-use nn::{Adam, Init, Mlp, MlpConfig, Schedule};
+use nn::{Adam, Init, Mlp, MlpConfig, Module, Schedule};
 use std::sync::Arc;
 
 const OF: Scalar = Scalar { m: 0.3, v: 0.4, weight: 2.5, centre: 1.5, lambda: 0.7, agents: 1.0, steps: 0 };
@@ -95,6 +95,12 @@ fn a_control_costs_the_same_on_a_coarse_and_on_a_fine_grid() {
     let network = Mlp::new(config, &mut init).unwrap();
     let descent = Descent { scale: 0.7, data_variance: OF.v, time_scale: 1000.0 };
     let control = RewardInformed::new(Box::new(network), "layers.1", Sight::Published, descent, &mut init).unwrap();
+    // What starts at zero would not show whether time reaches both networks.
+    for (name, param) in control.named_parameters() {
+        if name.contains("layers.1") || name.contains("gain.out") {
+            param.set(init.uniform(&param.shape(), 4000).unwrap().value()).unwrap();
+        }
+    }
     let steering = Steering::Controls(vec![Arc::new(control)]);
     let on = |steps: usize| {
         let run = run(steps, DType::F64, points(steps), points(steps).points());

@@ -157,6 +157,33 @@ fn energy_is_that_of_the_whole_canvas_and_what_the_object_shows_is_less() {
     }
 }
 
+/// The running cost is that of the object of the clean estimates, sum of w(t) dt Psi(Yhat_0); every agent's energy
+/// counts by its own weight.
+#[test]
+fn the_objective_is_what_its_parts_come_to() {
+    for running in [Running::Constant(0.7), Running::Signal(0.7)] {
+        let problem = Problem { running, ..three() };
+        let run = run(4, DType::F64, Noise::new(9), 3);
+        let mut counted = vec![0.0; 3];
+        let look = |moment: &Moment| {
+            let psi = problem.cost.per_sample(&problem.aggregator.aggregate(moment.clean)?)?;
+            let signal = if let Running::Signal(_) = running { moment.row.alpha.powi(2) } else { 1.0 };
+            let weight = 0.7 * signal * moment.row.dt;
+            counted.iter_mut().zip(numbers(&psi)).for_each(|(sum, psi)| *sum += weight * psi);
+            Ok(())
+        };
+        let costs = problem.watch(&controls(), &run, &mut { look }).unwrap();
+        let [running, terminal, objective] = [&costs.running, &costs.terminal, &costs.objective].map(numbers);
+        let energies: Vec<Vec<f64>> = costs.energies.iter().map(numbers).collect();
+        for row in 0..3 {
+            assert!((running[row] - counted[row]).abs() < 1e-9 * counted[row], "{} {}", running[row], counted[row]);
+            let weighted = 0.1 * energies[0][row] + 0.2 * energies[1][row] + 0.3 * energies[2][row];
+            let want = weighted + counted[row] + terminal[row];
+            assert!((objective[row] - want).abs() < 1e-9 * want && weighted > 1e-3 * want, "{} {want}", objective[row]);
+        }
+    }
+}
+
 /// Everybody draws what agent 0 does.
 struct Alike(Cubature);
 
