@@ -119,7 +119,7 @@ fn what_does_not_fit_is_said() {
         error.to_string()
     };
     let unet = unet(&device, false);
-    assert_eq!(said(&unet, &[2, 3, 8, 8], 2), "the model takes images of 2 channels, not 3");
+    assert_eq!(said(&unet, &[2, 3, 8, 8], 2), "the model takes images of 2 channels, not 3: give [n, 2, h, w]");
     assert_eq!(said(&unet, &[2, 8, 8], 2), "a U-Net takes images [n, c, h, w], not [2, 8, 8]");
     assert!(
         said(&unet, &[1, 2, 7, 8], 1).contains("images of 7x8: this model halves them, so both must be multiples of 2")
