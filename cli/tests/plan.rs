@@ -100,3 +100,11 @@ fn samples() {
         holds(&home, &[&sample[..], &["--sampler", rule, "--batch", batch]].concat(), &[]);
     }
 }
+
+#[test]
+fn evaluations() {
+    let home = Home::with_models();
+    let of = |model| ["evaluate", model, "--models", "models", "--data", "."];
+    holds(&home, &[&of("mnist-score")[..], &["--samples", "12", "--steps", "3"]].concat(), &[]);
+    holds(&home, &of("mnist-judge"), &[]);
+}

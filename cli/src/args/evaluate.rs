@@ -70,6 +70,9 @@ pub struct Evaluate {
     /// On what.
     #[command(flatten)]
     pub machine: Machine,
+    /// Rehearse small parts, predict FLOPs, peak bytes and time, and make nothing
+    #[arg(long)]
+    pub plan: bool,
     /// How results are told.
     #[command(flatten)]
     pub output: Output,

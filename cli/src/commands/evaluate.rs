@@ -4,6 +4,7 @@ use super::sample::{Wanted, model_name, name};
 use crate::args::Evaluate;
 use crate::classifier::{self, Classifier, Exam, Seen, unchanged};
 use crate::cmad::SIDE;
+use crate::plan::Rehearsal;
 use crate::plot::Plot;
 use crate::report::{Panel, Report, sheet};
 use crate::summary::significant;
@@ -57,8 +58,13 @@ fn examine(
     let (model, seed) = (&arguments.model, arguments.machine.seed);
     let asked = Asked { model, data, drawn: None };
     let record = Record::new("evaluate", model_name(model), device, seed).with_arguments(&asked)?;
-    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let exam = Exam { classifier, mnist, device, noise: Noise::new(seed) };
+    if arguments.plan {
+        let mut rehearsal = Rehearsal::new(device);
+        let plan = exam.rehearse(&mut rehearsal, 0)?;
+        return Ok(rehearsal.summary(&record, plan));
+    }
+    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let examined = exam.take(classifier.temperature)?;
     let report =
         Report::new(&format!("Evaluation of {}", model_name(model)), "A classifier of digits on the test set.");
@@ -84,15 +90,23 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
     let seed = arguments.machine.seed;
     let asked = Asked { model, data, drawn: Some(drawn) };
     let record = Record::new("evaluate", model_name(model), device, seed).with_arguments(&asked)?;
-    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let wanted = Wanted { rule, steps, samples, batch, seed };
+    let look = |split: &Split, count: usize| classifier.see_split(device, split, 0..count, unchanged);
+    if arguments.plan {
+        let mut rehearsal = Rehearsal::new(device);
+        let draws = wanted.rehearse(&pretrained, device, &mut rehearsal)?;
+        let few = mnist.test.len().min(LOOK);
+        let looks = (samples + mnist.train.len() + mnist.test.len()) as f64 / few.max(1) as f64;
+        let plan = draws.then(rehearsal.part(|| look(&mnist.test, few))?.0.times(looks));
+        return Ok(rehearsal.summary(&record, plan));
+    }
+    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     let (drawn, evaluations) = wanted.draw(&pretrained, device, arguments.output.quiet)?;
     let mut state = State::default();
     state.tensors.insert("samples".into(), drawn.clone());
     folder.make("samples.safetensors", |path| state.save(path))?;
     let picture = sheet(&drawn.to_vec::<f32>()?, [samples, 1, SIDE, SIDE], 0)?;
     folder.write("samples.png", &picture.encode()?)?;
-    let look = |split: &Split, count: usize| classifier.see_split(device, split, 0..count, unchanged);
     let (seen, train) = (classifier.see(&drawn)?, look(&mnist.train, mnist.train.len())?);
     let verdict = Verdict::of(&classifier, &seen, &train, &look(&mnist.test, mnist.test.len())?, &mnist)?;
     let few = drawn.narrow(0, 0, samples.min(100))?.to_vec::<f32>()?;
@@ -108,10 +122,10 @@ fn denoiser(arguments: &Evaluate, found: &Path, data: &Path, device: &Device) ->
 struct Verdict {
     /// Squared Frechet distance of samples and test images, in features.
     frechet: f64,
-    /// Of all training images and the test images.
+    /// Of as many training images as there are samples and the test images: what perfect samples would come to.
     floor: f64,
-    /// Of as many training images as there are samples: a small set is further off.
-    floor_of_as_many: f64,
+    /// Of all training images: a large set is nearer.
+    floor_of_all: f64,
     /// Samples of each class.
     classes: Vec<u64>,
     /// Shares of the classes in the training images.
@@ -126,6 +140,9 @@ struct Verdict {
     /// Of as many training images.
     diversity_data: f64,
 }
+
+/// Images that the judge looks at in a rehearsal.
+const LOOK: usize = 512;
 
 /// What counts as confident.
 const CONFIDENT: f64 = 0.9;
@@ -147,8 +164,8 @@ impl Verdict {
         mnist.train.labels.iter().for_each(|&label| shares[usize::from(label)] += 1.0 / mnist.train.len() as f64);
         Ok(Verdict {
             frechet: distance(&samples.features)?,
-            floor: distance(&train.features)?,
-            floor_of_as_many: distance(as_many)?,
+            floor: distance(as_many)?,
+            floor_of_all: distance(&train.features)?,
             chi_square: metrics::chi_square(&classes, &shares)?,
             classes,
             shares,
@@ -163,8 +180,9 @@ impl Verdict {
         summary
             .metric("frechet", self.frechet)
             .metric("frechet_floor", self.floor)
-            .metric("frechet_floor_of_as_many", self.floor_of_as_many)
+            .metric("frechet_floor_of_all", self.floor_of_all)
             .metric("frechet_ratio", self.frechet / self.floor)
+            .metric("frechet_ratio_of_all", self.frechet / self.floor_of_all)
             .metric("chi_square", self.chi_square.statistic)
             .metric("chi_square_p", self.chi_square.p)
             .metric("classes", self.classes.clone())
@@ -184,13 +202,17 @@ impl Verdict {
             .bars("training images", &names, self.shares.iter().map(|&share| (share, None)));
         let row = |name: &str, samples: f64, data: f64| vec![name.into(), significant(samples), significant(data)];
         let rows = [
-            row("squared Frechet distance to the test set", self.frechet, self.floor_of_as_many),
+            row("squared Frechet distance to the test set", self.frechet, self.floor),
             row("share with confidence above .9", self.confident, self.confident_data),
             row("mean distance of two", self.diversity, self.diversity_data),
         ];
         let caption = "Distances are between the judge's features. The data's column has as many training images as there \
                        are samples; confidence is that on the test set.";
-        let floor = format!("Frechet, of the {} of all training images", significant(self.floor));
+        let all = format!(
+            "All training images together are at a squared Frechet distance of {} from the test set: a small set is further off.",
+            significant(self.floor_of_all)
+        );
+        let floor = format!("Frechet, of the {} of as many training images", significant(self.floor));
         let p = format!(
             "If samples had the shares of the data, classes would differ as much with a chance of {} (chi-square).",
             significant(self.chi_square.p)
@@ -199,6 +221,7 @@ impl Verdict {
             .number(&floor, &format!("{:.1} x", self.frechet / self.floor))
             .number("confidence, of the data's", &format!("{:.1} %", 100.0 * self.confident / self.confident_data))
             .table(&["", "samples", "data"], &rows, caption)
+            .prose(&all)
             .plot(&plot, &p)
     }
 }
