@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything behind docs/cooperative-digits.md, from the shipped models: controls at every tilt (those at 30 are shipped,
+# Everything behind docs/cooperative-digits.md, from the shipped models: controls at every tilt (those at 100 are shipped,
 # the others begin from them), the baseline at every scale, 256 samples of each from the same noise, and the comparisons.
 # Hours on two cores.
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=runs/cooperative-digits records=bench/records/cooperative-digits
 consort=${CONSORT:-target/release/consort} threads=${THREADS:-0}
-tilts="30 100 10 3"
+tilts="100 30 10 3"
 scales="0.5 1 1.5625 3 10"
 mkdir -p "$runs" "$records"
 
@@ -38,9 +38,9 @@ compose() {
 agents() {
     local agents=$1 tilt scale
     local shipped=mnist-cmad-3-$agents
-    compose 256 7 "cmad-$agents-tilt-30" cmad --agents "$agents" --model "$shipped"
+    compose 256 7 "cmad-$agents-tilt-100" cmad --agents "$agents" --model "$shipped"
     for tilt in $tilts; do
-        [ "$tilt" = 30 ] || [ -e "$records/cmad-$agents-tilt-$tilt/scores.jsonl" ] && continue
+        [ "$tilt" = 100 ] || [ -e "$records/cmad-$agents-tilt-$tilt/scores.jsonl" ] && continue
         train "joint-$agents-tilt-$tilt" --agents "$agents" --set "lambda=$tilt" --from "$shipped" --set updates=80
         compose 256 7 "cmad-$agents-tilt-$tilt" cmad --agents "$agents" --model "$runs/joint-$agents-tilt-$tilt/model"
     done
@@ -50,9 +50,9 @@ agents() {
         compose 256 7 "cdps-$agents-scale-$scale" cdps --agents "$agents" --set "scale=$scale"
     done
     if [ "$agents" = 2 ] && [ ! -e "$records/cmad-2-turns/scores.jsonl" ]; then
-        # As many updates of each agent as joint ones have.
-        train turns-2-tilt-30 --agents 2 --scheme control-wise --set lambda=30 --set outer=24
-        compose 256 7 cmad-2-turns cmad --agents 2 --model "$runs/turns-2-tilt-30/model"
+        # As many updates of each agent as the shipped controls have.
+        train turns-2 --agents 2 --scheme control-wise --set lambda=100 --set outer=40
+        compose 256 7 cmad-2-turns cmad --agents 2 --model "$runs/turns-2/model"
     fi
 }
 
@@ -61,14 +61,14 @@ page() {
     for agents in 2 3; do
         for tilt in $tilts; do
             local compared=("$records/cmad-$agents-tilt-$tilt")
-            [ "$agents-$tilt" = 2-30 ] && compared+=("$records/cmad-2-turns")
+            [ "$agents-$tilt" = 2-100 ] && compared+=("$records/cmad-2-turns")
             for other in $tilts; do [ "$other" = "$tilt" ] || compared+=("$records/cmad-$agents-tilt-$other"); done
             for scale in $scales; do compared+=("$records/cdps-$agents-scale-$scale"); done
             rm -rf "$runs/compare-$agents-tilt-$tilt"
             "$consort" compare "${compared[@]}" --tilt "$tilt" --out "$runs/compare-$agents-tilt-$tilt"
         done
         rm -rf "$runs/compare-$agents-sweep"
-        "$consort" compare $(for scale in $scales; do echo "$records/cdps-$agents-sweep-$scale"; done) --tilt 30 \
+        "$consort" compare $(for scale in $scales; do echo "$records/cdps-$agents-sweep-$scale"; done) --tilt 100 \
             --out "$runs/compare-$agents-sweep"
     done
 }

@@ -90,7 +90,7 @@ fn what_compose_tells() {
         assert!(report.contains(heading), "{heading}");
     }
     let record = consort::Record::read(&home.path("a/run.toml")).unwrap();
-    for (name, want) in [("tilt", 30.0), ("lambda_per_sample", 1.0 / 60.0), ("lambda_paper", 1568.0 / 60.0)] {
+    for (name, want) in [("tilt", 100.0), ("lambda_per_sample", 1.0 / 200.0), ("lambda_paper", 1568.0 / 200.0)] {
         let recorded = record.derived[name].as_float().unwrap();
         assert!((recorded - want).abs() < 1e-9 && told["metrics"][name] == recorded, "{name}: {recorded}");
     }
@@ -131,7 +131,7 @@ fn controls_are_trained_killed_resumed_and_played() {
         same(&home, "played", out, "samples.safetensors");
         same(&home, "played", out, "scores.jsonl");
     }
-    home.succeed(&train(&["--set", "updates=1", "--set", "lambda=30", "--from", "joint/model", "--out", "steeper"]));
+    home.succeed(&train(&["--set", "updates=1", "--set", "lambda=300", "--from", "joint/model", "--out", "steeper"]));
     home.succeed(&[&CDPS[..], &["--samples", "5", "--out", "made"]].concat());
     home.succeed(&train(&["--set", "updates=1", "--works", "made", "--from", "joint/model", "--out", "studied"]));
     // Killed between its works and its first checkpoint, a run studies them; killed after an update that it does not
