@@ -90,7 +90,12 @@ impl Wanted {
     }
 
     /// What [`Wanted::draw`] will take, from one batch in few steps.
-    pub(super) fn rehearse(&self, model: &Pretrained, device: &Device, rehearsal: &mut Rehearsal) -> anyhow::Result<Plan> {
+    pub(super) fn rehearse(
+        &self,
+        model: &Pretrained,
+        device: &Device,
+        rehearsal: &mut Rehearsal,
+    ) -> anyhow::Result<Plan> {
         let count = self.samples.min(self.batch);
         let mut draw = |steps| {
             let wanted = Wanted { steps, samples: count, ..*self };
