@@ -164,7 +164,7 @@ fn the_objective_is_what_its_parts_come_to() {
     for running in [Running::Constant(0.7), Running::Signal(0.7)] {
         let problem = Problem { running, ..three() };
         let run = run(4, DType::F64, Noise::new(9), 3);
-        let mut counted = vec![0.0; 3];
+        let mut counted = [0.0; 3];
         let look = |moment: &Moment| {
             let psi = problem.cost.per_sample(&problem.aggregator.aggregate(moment.clean)?)?;
             let signal = if let Running::Signal(_) = running { moment.row.alpha.powi(2) } else { 1.0 };
