@@ -3,8 +3,8 @@
 //! Value: f32 against f64 (whose kernels are the plain reference loops), within `factor eps (|y| + f(|x|))`. Derivatives, in
 //! f64: `jvp` against central differences, `vjp` against `jvp`, second derivatives by reverse over reverse and forward over
 //! reverse against differences of the first; in f32: gradients against the f64 ones. Bits, in f32, of value and gradients:
-//! two threads, `k` directions against `k` single ones, a row of a batch against the row alone. All of it on row-major, channels-last
-//! and strided operands. A new op is new rows.
+//! two threads, `k` directions against `k` single ones, a row of a batch against the row alone. All of it on row-major,
+//! channels-last and strided operands. A new op is new rows.
 
 mod measure;
 

@@ -1,8 +1,8 @@
 //! A pretrained model as every method sees it: the clean estimate E[x_0 | x_t = x] of a noisy state.
 //!
 //! The clean estimate is the one currency because it is bounded at every noise level, where the score grows like 1/sigma
-//! and Tweedie's x + sigma^2 score divides by alpha, 1/152 at the noisy end of the variance-preserving process. (A network that predicts noise divides by alpha as well: its
-//! estimate is bounded once `Training::clip` says so.)
+//! and Tweedie's x + sigma^2 score divides by alpha, 1/152 at the noisy end of the variance-preserving process. (A
+//! network that predicts noise divides by alpha as well: its estimate is bounded once `Training::clip` says so.)
 
 use crate::error::Result;
 use crate::process::Process;

@@ -81,6 +81,7 @@ impl RunFolder {
         let written = write(&path);
         match &mut self.made {
             Some(_) if written.is_ok() => self.keep(),
+            // A folder that was begun and is empty goes with the rest.
             Some(made) => made.folders.insert(0, path),
             None => {}
         }
