@@ -6,7 +6,10 @@
 //! two threads, `k` directions against `k` single ones, a row of a batch against the row alone. All of it on row-major,
 //! channels-last and strided operands. A new op is new rows.
 
+mod device;
 mod measure;
+
+pub use device::check_op_on;
 
 use crate::backward::{Grad, grad};
 use crate::error::{Error, Result};
@@ -103,7 +106,8 @@ pub fn check_op(name: &str, case: &Case) {
         let what = format!("{name} {:?} {order:?}", case.shapes);
         check_on(case, &device, order).unwrap_or_else(|error| panic!("{what}: {error}"));
     }
-    check_batches(case, &device).unwrap_or_else(|error| panic!("{name} {:?} batches: {error}", case.shapes));
+    check_batches_of(case, &device, 64, &[1, 3, 8])
+        .unwrap_or_else(|error| panic!("{name} {:?} batches: {error}", case.shapes));
 }
 
 fn check_on(case: &Case, device: &Device, order: Order) -> Measured {
@@ -280,8 +284,9 @@ fn check_directions(case: &Case, x: &[Var]) -> Measured {
     Ok(())
 }
 
-/// Row `i` of a batch of 1, 3, 8, 64 has the same bits, in the value and in the gradient of batched inputs.
-fn check_batches(case: &Case, device: &Device) -> Measured {
+/// Row `i` of a batch of `most`, or of one of `fewer`, has the same bits, in the value and in the gradient of batched
+/// inputs.
+fn check_batches_of(case: &Case, device: &Device, most: usize, fewer: &[usize]) -> Measured {
     if case.batched.is_empty() {
         return Ok(());
     }
@@ -300,12 +305,12 @@ fn check_batches(case: &Case, device: &Device) -> Measured {
         let gradients = grad(&y, &wrt, Grad { cotangent, ..Grad::default() })?.into_vars();
         Ok((y.value, gradients.into_iter().flatten().map(|g| g.value).collect()))
     };
-    let (all, all_gradients) = run(64)?;
-    for n in [1, 3, 8] {
+    let (all, all_gradients) = run(most)?;
+    for &n in fewer {
         let (some, gradients) = run(n)?;
-        bits(&format!("rows of a batch of {n} among 64"), &all.narrow(0, 0, n)?, &some)?;
+        bits(&format!("rows of a batch of {n} among {most}"), &all.narrow(0, 0, n)?, &some)?;
         for (all, some) in all_gradients.iter().zip(&gradients) {
-            bits(&format!("gradient rows of a batch of {n} among 64"), &all.narrow(0, 0, n)?, some)?;
+            bits(&format!("gradient rows of a batch of {n} among {most}"), &all.narrow(0, 0, n)?, some)?;
         }
     }
     Ok(())

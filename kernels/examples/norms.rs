@@ -122,6 +122,6 @@ impl<T: Element + From<f32>> Tensors<T> {
         let (mean, rstd) = (View::of(&self.mean, statistics)?, View::of(&self.rstd, statistics)?);
         let (x, g) = (View::of(&self.x, self.layout)?, View::of(&self.g, self.layout)?);
         let dx = ViewMut::of(&mut self.dx, self.layout)?;
-        norm::group_backward(d, p, x, &affine, mean, rstd, g, dx, gradients, &mut self.scratch)
+        norm::group_backward(d, p, x, &affine, mean, rstd, g, dx, gradients, (&mut self.scratch[..]).into())
     }
 }

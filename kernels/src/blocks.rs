@@ -62,7 +62,7 @@ pub(crate) fn run<const OPERANDS: usize>(
     x: &[View],
     y: ViewMut,
 ) -> Result {
-    let Device::Cpu(cpu) = device;
+    let cpu = device.cpu()?;
     match y.dtype() {
         DType::F32 => typed::<f32, _, OPERANDS>(cpu, op, work, x, y, |chunk| cpu.isa.run(chunk)),
         DType::F64 => typed::<f64, _, OPERANDS>(cpu, op, work, x, y, |chunk| chunk.run(Portable)),

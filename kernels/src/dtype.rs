@@ -39,6 +39,25 @@ impl DType {
         matches!(self, DType::F32 | DType::F64)
     }
 
+    /// What sums, statistics and logarithms are kept in: f64 for f64, f32 for all else.
+    pub const fn wide(self) -> DType {
+        match self {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        }
+    }
+
+    /// The distance from 1 to the next number; 0 for integers, which are not rounded.
+    pub const fn epsilon(self) -> f64 {
+        match self {
+            DType::F32 => f32::EPSILON as f64,
+            DType::F64 => f64::EPSILON,
+            DType::BF16 => 0.007_812_5,
+            DType::F16 => 0.000_976_562_5,
+            DType::U8 | DType::I64 => 0.0,
+        }
+    }
+
     /// The lower-case name used in messages and files.
     pub const fn name(self) -> &'static str {
         match self {

@@ -51,4 +51,10 @@ pub enum KernelError {
         /// The sentence.
         what: String,
     },
+    /// A device that is not there, or did not do what it was asked.
+    #[error("{what}")]
+    Device {
+        /// The sentence.
+        what: String,
+    },
 }

@@ -16,6 +16,7 @@ pub mod copy;
 pub mod cost;
 pub mod cpu;
 pub mod cross_entropy;
+pub mod cuda;
 pub mod dtype;
 pub mod error;
 pub mod gather;
@@ -42,10 +43,12 @@ mod testing;
 
 pub use cost::Cost;
 pub use cpu::CpuContext;
+pub use cuda::CudaContext;
 pub use dtype::{DType, Element, Real};
 pub use error::KernelError;
 pub use layout::{Dims, Layout};
-pub use view::{View, ViewMut};
+pub use scratch::Scratch;
+pub use view::{Data, DataMut, View, ViewMut};
 
 use std::sync::Arc;
 
@@ -54,7 +57,19 @@ use std::sync::Arc;
 pub enum Device {
     /// The processor: a team of threads and an instruction-set path.
     Cpu(Arc<CpuContext>),
+    /// A GPU: a stream and the kernels loaded so far.
+    Cuda(Arc<CudaContext>),
 }
 
 /// What an entry point returns.
 pub type Result<T = ()> = std::result::Result<T, KernelError>;
+
+impl Device {
+    /// The processor; an error on a GPU.
+    pub(crate) fn cpu(&self) -> Result<&CpuContext> {
+        match self {
+            Device::Cpu(cpu) => Ok(cpu),
+            Device::Cuda(_) => Err(KernelError::Device { what: "this form of the op is the processor's alone".into() }),
+        }
+    }
+}

@@ -56,6 +56,11 @@ impl<const N: usize> Nest<N> {
         (self.sizes[self.depth - 1], self.strides[self.depth - 1])
     }
 
+    /// The loops, innermost last: the size of each, and each operand's stride.
+    pub fn loops(&self) -> impl Iterator<Item = (usize, [usize; N])> + '_ {
+        (0..self.depth).map(|level| (self.sizes[level], self.strides[level]))
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.sizes[..self.depth - 1].iter().product()

@@ -12,7 +12,7 @@ pub(crate) fn devices() -> impl Iterator<Item = Device> {
 
 /// A device's name for messages.
 pub(crate) fn name(device: &Device) -> String {
-    let Device::Cpu(cpu) = device;
+    let Device::Cpu(cpu) = device else { unreachable!() };
     format!("{:?}, {} threads", cpu.isa, cpu.team.threads())
 }
 
@@ -219,7 +219,7 @@ fn windows_at<T: crate::Real>(
             let (got, allowed) = (y[place].to_f64(), 4.0 * (rows[i % rows.len()].len() as f64).sqrt() * eps * size);
             assert!((got - want).abs() <= allowed, "{}: {from:?} to {to:?} at {i}: {got}, {want}", name(device));
         }
-        let Device::Cpu(cpu) = device;
+        let Device::Cpu(cpu) = device else { unreachable!() };
         match &bits {
             Some((isa, first)) if *isa == cpu.isa => assert!(first[..] == y[..], "{}: bits", name(device)),
             _ => bits = Some((cpu.isa, y.to_vec())),
@@ -292,7 +292,7 @@ fn elementwise_at<T: crate::Real>(
         at.iter().for_each(|&place| untouched[place] = false);
         let kept = |i: usize| !untouched[i] || result[i] == old[i];
         assert!((0..old.len()).all(kept), "{}: wrote between the elements of {y:?}", name(device));
-        let Device::Cpu(cpu) = device;
+        let Device::Cpu(cpu) = device else { unreachable!() };
         match &bits {
             Some((isa, first)) if *isa == cpu.isa => assert!(result[..] == first[..], "{}: bits", name(device)),
             _ => bits = Some((cpu.isa, result.to_vec())),

@@ -1,10 +1,12 @@
 //! Where tensors live and ops run: a kernel device with its memory pool, and an account of the work it was given.
 
 use crate::Cost;
+use crate::block::Source;
 use crate::error::{Kind, Result};
+use crate::graph::Inputs;
 use crate::pool::Pool;
-use kernels::CpuContext;
 use kernels::cpu::Isa;
+use kernels::{CpuContext, CudaContext};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -17,7 +19,8 @@ struct Inner {
     pool: Pool,
     flops: AtomicU64,
     bytes: AtomicU64,
-    name: &'static str,
+    name: String,
+    inputs: Inputs,
 }
 
 impl Device {
@@ -31,18 +34,71 @@ impl Device {
     pub fn cpu_with(threads: usize, isa: Isa, limit: usize) -> Device {
         let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads };
         let kernels = kernels::Device::Cpu(Arc::new(CpuContext::new(threads, isa)));
-        let (flops, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Device(Arc::new(Inner { kernels, pool: Pool::new(limit), flops, bytes, name: "cpu" }))
+        Device::of(kernels, Pool::new(Source::Host, limit), "cpu".into())
     }
 
-    /// `cpu`, or `auto` for the best there is. An error with the names there are for any other.
-    pub fn parse(name: &str, threads: usize) -> Result<Device> {
-        match name {
-            "cpu" | "auto" => Ok(Device::cpu(threads)),
+    /// The GPU number `ordinal`. `tell` gets a line when kernels must be compiled first. With `CONSORT_POISON` in the
+    /// environment its memory is not used again ([`Pool::strict`]).
+    ///
+    /// An error in one sentence when there is no driver or no such device.
+    pub fn cuda(ordinal: usize, tell: impl Fn(&str) + Send + Sync + 'static) -> Result<Device> {
+        Device::cuda_with(ordinal, std::env::var_os("CONSORT_POISON").is_some(), tell)
+    }
+
+    /// The same; whether its memory is not used again is said here.
+    pub fn cuda_with(ordinal: usize, strict: bool, tell: impl Fn(&str) + Send + Sync + 'static) -> Result<Device> {
+        let cuda = CudaContext::open(ordinal, tell).map_err(|error| Kind::NoDevice(error.to_string()))?;
+        let cuda = Arc::new(cuda);
+        let source = Source::Device(cuda.clone());
+        let pool = if strict { Pool::strict(source, usize::MAX) } else { Pool::new(source, usize::MAX) };
+        Ok(Device::of(kernels::Device::Cuda(cuda), pool, format!("cuda:{ordinal}")))
+    }
+
+    fn of(kernels: kernels::Device, pool: Pool, name: String) -> Device {
+        let (flops, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Device(Arc::new(Inner { kernels, pool, flops, bytes, name, inputs: Inputs::default() }))
+    }
+
+    /// `cpu`, `cuda:0` (1, ..) for a GPU, or `auto`: the first GPU, or the processor where there is none. `threads` are of
+    /// the processor; `tell` is as in [`Device::cuda`]. An error with the names there are for any other.
+    pub fn parse(name: &str, threads: usize, tell: impl Fn(&str) + Send + Sync + 'static) -> Result<Device> {
+        let ordinal = name.strip_prefix("cuda").and_then(|rest| match rest {
+            "" => Some(0),
+            rest => rest.strip_prefix(':')?.parse().ok(),
+        });
+        match (name, ordinal) {
+            ("cpu", _) => Ok(Device::cpu(threads)),
+            ("auto", _) if CudaContext::missing().is_some() => Ok(Device::cpu(threads)),
+            ("auto", _) => Device::cuda(0, tell),
+            (_, Some(ordinal)) => Device::cuda(ordinal, tell),
             _ => Err(Kind::NoDevice(format!(
-                "there is no device `{name}` in this build; use `--device cpu`, or `auto` for the best there is"
+                "there is no device `{name}`; use `--device cpu`, `cuda:0` for a GPU, or `auto` for the best there is"
             ))
             .into()),
+        }
+    }
+
+    /// What takes part in the recording under way.
+    pub(crate) fn inputs(&self) -> &Inputs {
+        &self.0.inputs
+    }
+
+    /// Whether work is being recorded rather than done.
+    pub(crate) fn is_recording(&self) -> bool {
+        matches!(self.kernels(), kernels::Device::Cuda(cuda) if cuda.is_capturing())
+    }
+
+    /// Whether ops run on the processor.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.kernels(), kernels::Device::Cpu(_))
+    }
+
+    /// Waits until everything asked for has run; on the processor it has.
+    pub fn wait(&self) -> Result<()> {
+        self.pool().count_sync();
+        match self.kernels() {
+            kernels::Device::Cpu(_) => Ok(()),
+            kernels::Device::Cuda(cuda) => Ok(cuda.wait()?),
         }
     }
 
@@ -68,15 +124,17 @@ impl Device {
         self.0.bytes.fetch_add(cost.bytes, Relaxed);
     }
 
-    /// `cpu`.
-    pub fn name(&self) -> &'static str {
-        self.0.name
+    /// `cpu`, `cuda:0`.
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
-    /// Threads that ops run on.
+    /// Threads of the processor that ops run on.
     pub fn threads(&self) -> usize {
-        let kernels::Device::Cpu(cpu) = self.kernels();
-        cpu.team.threads()
+        match self.kernels() {
+            kernels::Device::Cpu(cpu) => cpu.team.threads(),
+            kernels::Device::Cuda(_) => 1,
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 //! takes the storage order of its first dense operand ("channels last" thus spreads by itself, see `kernels::layout`).
 //! Memory comes from the device's [`pool`] and goes back to it at once when the last reference drops.
 
+pub mod block;
 pub mod device;
 pub mod error;
+pub mod graph;
 pub mod ops;
 pub mod pool;
 pub mod storage;
@@ -14,5 +16,6 @@ mod tensor;
 
 pub use device::Device;
 pub use error::{Error, Kind, Result};
+pub use graph::Graph;
 pub use kernels::{Cost, DType, Dims, Element, Layout};
 pub use tensor::Tensor;

@@ -1,18 +1,20 @@
 //! Memory that is used again. Steady state asks the system for nothing.
 //!
 //! Requests are rounded up to size classes of an eighth of a power of two; a freed block waits in its class. Blocks are
-//! 64-byte aligned, zeroed once when they come from the system, so they are always initialised, and large ones ask for
-//! huge pages. Two accounts: *requested* bytes (what tensors asked for: deterministic, what plans predict) and *reserved*
-//! bytes (what was taken from the system).
+//! 64-byte aligned (256 on a GPU), zeroed once when they come from the system, so they are always initialised, and large
+//! ones ask for huge pages. Two accounts: *requested* bytes (what tensors asked for: deterministic, what plans predict) and
+//! *reserved* bytes (what was taken from the system).
+//!
+//! A GPU runs behind the host, but in the order of one stream: a block given back while a kernel still reads it is written
+//! by later kernels only. Hence no block waits for an event. A recorded graph writes the blocks it was recorded with
+//! whenever it is replayed: they are kept apart, used by that graph alone, for as long as it lives.
 
+use crate::block::{Block, Source};
 use crate::error::{Kind, Result};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 use std::sync::Mutex;
 
 const ALIGN: usize = 64;
-const HUGE: usize = 2 << 20;
 
 /// What a pool has handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,56 +32,61 @@ pub struct Account {
 }
 
 /// A device's memory.
-#[derive(Debug)]
 pub struct Pool {
+    source: Source,
     state: Mutex<State>,
     limit: usize,
+    reuse: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     free: BTreeMap<usize, Vec<Block>>,
     account: Account,
+    /// The recording under way; 0 for none.
+    recording: u64,
+    recordings: u64,
+    /// Of every recording that lives, the blocks that wait for use in it.
+    kept: BTreeMap<u64, Vec<Block>>,
 }
-
-/// Owned, initialised memory.
-#[derive(Debug)]
-pub struct Block {
-    start: NonNull<u8>,
-    capacity: usize,
-    used: usize,
-}
-
-// SAFETY: a block owns its memory, like a `Box<[u8]>`.
-unsafe impl Send for Block {}
-// SAFETY: as above; shared access only reads.
-unsafe impl Sync for Block {}
 
 impl Pool {
-    /// An empty pool that will hand out at most `limit` bytes at a time.
-    pub fn new(limit: usize) -> Pool {
-        Pool { state: Mutex::default(), limit }
+    /// An empty pool that will hand out at most `limit` bytes of `source` at a time.
+    pub fn new(source: Source, limit: usize) -> Pool {
+        Pool { source, state: Mutex::default(), limit, reuse: true }
+    }
+
+    /// The same, but for finding mistakes: blocks have exactly the size asked for, and are freed as soon as they are given
+    /// back, so that a tool that watches memory sees every access beside or after.
+    pub fn strict(source: Source, limit: usize) -> Pool {
+        Pool { reuse: false, ..Pool::new(source, limit) }
     }
 
     /// A block of `bytes` bytes of unspecified content.
     pub fn take(&self, bytes: usize) -> Result<Block> {
-        let class = size_class(bytes);
+        let class = if self.reuse { size_class(bytes) } else { bytes.max(1) };
         let mut state = self.state();
         let live = state.account.requested;
         let full = || Kind::OutOfMemory { requested: bytes, live, limit: self.limit };
         if live.saturating_add(bytes) > self.limit {
             return Err(full().into());
         }
-        let mut block = match state.free.get_mut(&class).and_then(Vec::pop) {
+        let recording = state.recording;
+        let own = state
+            .kept
+            .get_mut(&recording)
+            .and_then(|own| own.iter().position(|block| block.capacity() == class).map(|at| own.swap_remove(at)));
+        let mut block = match own.or_else(|| state.free.get_mut(&class).and_then(Vec::pop)) {
             Some(block) => block,
             None => {
-                let block = Block::from_system(class).ok_or_else(full)?;
+                let block = Block::new(&self.source, class)?.ok_or_else(full)?;
                 state.account.reserved += class;
                 state.account.system_allocations += 1;
                 block
             }
         };
-        block.used = bytes;
+        block.set_used(bytes);
+        block.set_recording(recording);
         state.account.requested += bytes;
         state.account.requested_peak = state.account.requested_peak.max(state.account.requested);
         Ok(block)
@@ -88,8 +95,42 @@ impl Pool {
     /// Takes a block back.
     pub fn give(&self, block: Block) {
         let mut state = self.state();
-        state.account.requested -= block.used;
-        state.free.entry(block.capacity).or_default().push(block);
+        state.account.requested -= block.used();
+        self.put(&mut state, block);
+    }
+
+    /// From now on blocks are those of a new recording, whose number this is.
+    pub(crate) fn start_recording(&self) -> u64 {
+        let mut state = self.state();
+        state.recordings += 1;
+        state.recording = state.recordings;
+        let number = state.recording;
+        state.kept.insert(number, vec![]);
+        number
+    }
+
+    /// Blocks are anybody's again; those of the recording stay with it.
+    pub(crate) fn stop_recording(&self) {
+        self.state().recording = 0;
+    }
+
+    /// The recording is gone: its blocks are anybody's.
+    pub(crate) fn forget_recording(&self, number: u64) {
+        let mut state = self.state();
+        for block in state.kept.remove(&number).unwrap_or_default() {
+            self.put(&mut state, block);
+        }
+    }
+
+    /// Where a block waits that nobody uses.
+    fn put(&self, state: &mut State, block: Block) {
+        if let Some(own) = state.kept.get_mut(&block.recording()) {
+            own.push(block);
+        } else if self.reuse {
+            state.free.entry(block.capacity()).or_default().push(block);
+        } else {
+            state.account.reserved -= block.capacity();
+        }
     }
 
     /// What was handed out.
@@ -111,7 +152,7 @@ impl Pool {
     /// Gives blocks that wait for use back to the system.
     pub fn trim(&self) {
         let mut state = self.state();
-        let freed: usize = state.free.values().flatten().map(|block| block.capacity).sum();
+        let freed: usize = state.free.values().flatten().map(Block::capacity).sum();
         state.free.clear();
         state.account.reserved -= freed;
     }
@@ -129,46 +170,6 @@ fn size_class(bytes: usize) -> usize {
     bytes.div_ceil(step).saturating_mul(step)
 }
 
-impl Block {
-    fn from_system(capacity: usize) -> Option<Block> {
-        let layout = Block::layout(capacity)?;
-        // SAFETY: the size is at least 64, so not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        #[cfg(target_os = "linux")]
-        if capacity >= HUGE {
-            // SAFETY: advice about memory we own; it may be ignored.
-            unsafe { libc::madvise(start.as_ptr().cast(), capacity, libc::MADV_HUGEPAGE) };
-        }
-        Some(Block { start, capacity, used: 0 })
-    }
-
-    fn layout(capacity: usize) -> Option<Layout> {
-        // Huge pages want their own alignment.
-        Layout::from_size_align(capacity, if capacity >= HUGE { HUGE } else { ALIGN }).ok()
-    }
-
-    /// The bytes asked for.
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `used <= capacity` initialised bytes that we own.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.used) }
-    }
-
-    /// The bytes asked for, to write.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.used) }
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        if let Some(layout) = Block::layout(self.capacity) {
-            // SAFETY: allocated in `from_system` with this very layout.
-            unsafe { dealloc(self.start.as_ptr(), layout) };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,12 +184,13 @@ mod tests {
 
     #[test]
     fn a_freed_block_is_used_again_and_the_accounts_tell() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(Source::Host, 1 << 20);
         let first = pool.take(1000).unwrap();
-        let address = first.bytes().as_ptr();
+        let address = |block: &Block| block.data().host("test").unwrap().as_ptr();
+        let before = address(&first);
         pool.give(first);
         let second = pool.take(990).unwrap();
-        assert_eq!(second.bytes().as_ptr(), address);
+        assert_eq!(address(&second), before);
         let account = pool.account();
         assert_eq!((account.requested, account.requested_peak, account.system_allocations), (990, 1000, 1));
         pool.give(second);
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_an_error_with_numbers() {
-        let pool = Pool::new(100);
+        let pool = Pool::new(Source::Host, 100);
         let error = pool.take(101).unwrap_err().to_string();
         assert!(error.contains("101 bytes") && error.contains("limit 100"), "{error}");
     }

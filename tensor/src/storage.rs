@@ -3,10 +3,10 @@
 //! Invariant: the version moves with every in-place write, so a value saved for the backward pass, or packed for a kernel,
 //! can be told from what is there now. Reads and in-place writes exclude each other without waiting: a clash is an error.
 
+use crate::block::Block;
 use crate::error::{Kind, Result};
-use crate::pool::Block;
 use crate::{DType, Device, Layout};
-use kernels::{View, ViewMut};
+use kernels::{Data, DataMut, View, ViewMut};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -18,6 +18,8 @@ pub struct Storage {
     block: RwLock<Option<Block>>,
     device: Device,
     id: u64,
+    /// Whether its memory belongs to a recording.
+    recorded: bool,
     version: AtomicU64,
     derived: Mutex<Vec<Derived>>,
 }
@@ -34,6 +36,7 @@ impl Storage {
     pub(crate) fn new(device: &Device, bytes: usize) -> Result<Arc<Storage>> {
         let block = device.pool().take(bytes)?;
         Ok(Arc::new(Storage {
+            recorded: block.recording() != 0,
             block: RwLock::new(Some(block)),
             device: device.clone(),
             id: NEXT_ID.fetch_add(1, Relaxed),
@@ -55,6 +58,13 @@ impl Storage {
     /// How often it was written in place.
     pub fn version(&self) -> u64 {
         self.version.load(Acquire)
+    }
+
+    /// Keeps it alive for the recording under way, unless it was made in one.
+    pub(crate) fn take_part(self: &Arc<Self>) {
+        if self.device.is_recording() && !self.recorded {
+            self.device.inputs().lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(self.clone());
+        }
     }
 
     pub(crate) fn bump(&self) {
@@ -95,11 +105,19 @@ impl Drop for Storage {
 pub(crate) struct Reading<'a>(RwLockReadGuard<'a, Option<Block>>);
 
 impl Reading<'_> {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], Block::bytes)
+    fn data(&self) -> Data<'_> {
+        self.0.as_ref().map_or(Data::Host(&[]), Block::data)
+    }
+    /// The bytes, on the processor.
+    pub(crate) fn bytes(&self, op: &'static str) -> Result<&[u8]> {
+        Ok(self.data().host(op)?)
+    }
+    /// A copy of the bytes, from wherever they are.
+    pub(crate) fn to_vec(&self) -> Result<Vec<u8>> {
+        self.0.as_ref().map_or(Ok(vec![]), Block::to_vec)
     }
     pub(crate) fn view(&self, dtype: DType, layout: Layout) -> Result<View<'_>> {
-        Ok(View::new(self.bytes(), dtype, layout)?)
+        Ok(View::new(self.data(), dtype, layout)?)
     }
 }
 
@@ -107,10 +125,15 @@ impl Reading<'_> {
 pub(crate) struct Writing<'a>(RwLockWriteGuard<'a, Option<Block>>);
 
 impl Writing<'_> {
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        self.0.as_mut().map_or(&mut [], Block::bytes_mut)
+    /// The bytes, to lend to a kernel.
+    pub(crate) fn data(&mut self) -> DataMut<'_> {
+        self.0.as_mut().map_or(DataMut::Host(&mut []), Block::data_mut)
+    }
+    /// Copies in as many bytes as there are, to wherever they are.
+    pub(crate) fn fill(&mut self, from: &[u8]) -> Result<()> {
+        self.0.as_mut().map_or(Ok(()), |block| block.fill(from))
     }
     pub(crate) fn view(&mut self, dtype: DType, layout: Layout) -> Result<ViewMut<'_>> {
-        Ok(ViewMut::new(self.bytes(), dtype, layout)?)
+        Ok(ViewMut::new(self.data(), dtype, layout)?)
     }
 }

@@ -49,7 +49,7 @@ impl Tensor {
             return Err(Error::shape("from_slice", format!("{} numbers do not fill shape {shape:?}", data.len())));
         }
         let tensor = Tensor::empty(device, T::DTYPE, Layout::contiguous(shape))?;
-        tensor.storage.write("from_slice")?.bytes().copy_from_slice(bytemuck(data));
+        tensor.storage.write("from_slice")?.fill(bytemuck(data))?;
         Ok(tensor)
     }
 
@@ -62,8 +62,14 @@ impl Tensor {
         self.device().pool().count_sync();
         let dense = self.contiguous()?;
         let reading = dense.storage.read("to_vec")?;
-        let view = reading.view(dense.dtype, dense.layout)?;
-        Ok(view.dense::<T>("to_vec")?.to_vec())
+        if self.device().is_cpu() {
+            let view = reading.view(dense.dtype, dense.layout)?;
+            return Ok(view.dense::<T>("to_vec")?.to_vec());
+        }
+        let (at, bytes) = (dense.layout.offset, reading.to_vec()?);
+        let (size, mut numbers) = (dense.dtype.size(), vec![T::zeroed(); dense.count()]);
+        ::bytemuck::cast_slice_mut(&mut numbers).copy_from_slice(&bytes[at * size..(at + dense.count()) * size]);
+        Ok(numbers)
     }
 
     /// The numbers in row-major order, widened to f64 whatever their type. Waits for the device.
@@ -133,11 +139,13 @@ impl Tensor {
 
     /// Holds it for reading.
     pub(crate) fn read(&self, op: &'static str) -> Result<Operand<'_>> {
+        self.storage.take_part();
         Ok(Operand { guard: self.storage.read(op)?, layout: self.layout, dtype: self.dtype })
     }
 
     /// Holds a result for its first writing.
     pub(crate) fn write(&self, op: &'static str) -> Result<Target<'_>> {
+        self.storage.take_part();
         Ok(Target { guard: self.storage.write(op)?, layout: self.layout, dtype: self.dtype })
     }
 

@@ -30,7 +30,9 @@ struct Error {
 impl Recorded {
     fn read(name: &'static str) -> Recorded {
         let file = SavedState::read(&fixture(name).join("expected.safetensors")).unwrap();
-        Recorded { name, file, device: Device::cpu(2) }
+        // The same tests on another device, by its name.
+        let device = std::env::var("CONSORT_DEVICE").unwrap_or("cpu".into());
+        Recorded { name, file, device: Device::parse(&device, 2, |line| eprintln!("{line}")).unwrap() }
     }
 
     fn tensor(&self, name: &str) -> Tensor {
@@ -219,4 +221,52 @@ fn every_other_option_at_once() {
 #[test]
 fn no_attention_in_the_middle_and_heads_that_leave_channels_over() {
     check("unet-min");
+}
+
+/// The whole model in 16 bits, where the device computes in them: its relative errors within twice (the output) and three
+/// times (all gradients together) those of PyTorch's own run in the same type.
+fn check_half(name: &'static str, dtype: DType) {
+    let recorded = Recorded::read(name);
+    if recorded.device.is_cpu() {
+        return println!("NOT TESTED: the processor does not compute in {dtype}");
+    }
+    let record = std::fs::read_to_string(fixture(name).join("half.json")).unwrap();
+    let theirs = &serde_json::from_str::<serde_json::Value>(&record).unwrap()[dtype.name()];
+    let computed = recorded.run(dtype, 0);
+    let out = Error::between(&computed.out, &recorded.numbers("out64"));
+    let out = out.rms / out.reference_rms / theirs["out"].as_f64().unwrap();
+    let (mut sum, mut count) = (0.0, 0);
+    for (index, (name, gradient)) in computed.gradients.iter().enumerate().filter(|(_, (name, _))| !is_noise(name)) {
+        // Where the record is compact, eight projections stand for the whole: each has `n` times its mean square.
+        let (got, want, scale) = if recorded.has(&format!("grad.{name}")) {
+            (gradient.clone(), recorded.numbers(&format!("grad.{name}")), 1.0)
+        } else {
+            let want = recorded.numbers(&format!("proj.{name}"));
+            (projections(index, gradient), want, 1.0 / (gradient.len() as f64).sqrt())
+        };
+        let reference = recorded.error(&format!("grad.{name}")).reference_rms;
+        let error = Error::between(&got, &want).rms * scale / reference;
+        sum += gradient.len() as f64 * error * error;
+        count += gradient.len();
+    }
+    let gradients = (sum / count as f64).sqrt() / theirs["gradients"].as_f64().unwrap();
+    println!("{name} in {dtype}: out {out:.2}, gradients {gradients:.2} x PyTorch's rms error");
+    assert!(out <= 2.0 && gradients <= 3.0, "{name} in {dtype}");
+}
+
+#[test]
+fn whole_models_in_16_bits() {
+    check_half("unet-a", DType::BF16);
+    check_half("unet-min", DType::BF16);
+    check_half("unet-min", DType::F16);
+}
+
+/// Minutes on an emulated device.
+#[test]
+#[ignore]
+fn every_model_in_16_bits() {
+    for name in ["unet-a", "unet-odd", "unet-variant", "unet-min"] {
+        check_half(name, DType::BF16);
+        check_half(name, DType::F16);
+    }
 }

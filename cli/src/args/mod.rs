@@ -88,7 +88,7 @@ pub struct Out {
 /// What to compute on, and the seed.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// What to compute on: `cpu`, or `auto` for the best there is
+    /// What to compute on: `cpu`, `cuda:0` for a GPU, or `auto` for the best there is
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Threads of the processor, 0 for one on each core; results do not depend on it
@@ -102,7 +102,7 @@ pub struct Machine {
 impl Machine {
     /// The device, ready to compute.
     pub fn device(&self) -> tensor::Result<tensor::Device> {
-        tensor::Device::parse(&self.device, self.threads)
+        tensor::Device::parse(&self.device, self.threads, |line| eprintln!("{line}"))
     }
 }
 

@@ -81,7 +81,7 @@ impl Case {
                 let mut scratch = bytes(conv::weight_gradient_scratch(&d, p, &self.x, &self.w, DType::F32));
                 return best(|| {
                     let (a, b, c) = (View::of(&a, al)?, View::of(&b, bl)?, ViewMut::of(&mut c, cl)?);
-                    conv::weight_gradient(&d, p, a, b, c, &mut scratch)
+                    conv::weight_gradient(&d, p, a, b, c, (&mut scratch[..]).into())
                 });
             }
         };
@@ -92,8 +92,8 @@ impl Case {
         best(|| {
             let (a, c) = (View::of(&a, al)?, ViewMut::of(&mut c, cl)?);
             match role {
-                Role::Forward => conv::forward_packed(&d, p, a, weights, None, c, &mut scratch),
-                Role::InputGradient => conv::input_gradient_packed(&d, p, a, weights, c, &mut scratch),
+                Role::Forward => conv::forward_packed(&d, p, a, weights, None, c, (&mut scratch[..]).into()),
+                Role::InputGradient => conv::input_gradient_packed(&d, p, a, weights, c, (&mut scratch[..]).into()),
             }
         })
     }
@@ -109,15 +109,15 @@ impl Case {
         let taps = few.w.shape[2] * few.w.shape[3];
         let products = match which {
             Which::Forward => {
-                conv::forward(&d, p, av, bv, None, to, &mut scratch(conv::forward_scratch))?;
+                conv::forward(&d, p, av, bv, None, to, (&mut scratch(conv::forward_scratch)[..]).into())?;
                 taps * c
             }
             Which::InputGradient => {
-                conv::input_gradient(&d, p, av, bv, to, &mut scratch(conv::input_gradient_scratch))?;
+                conv::input_gradient(&d, p, av, bv, to, (&mut scratch(conv::input_gradient_scratch)[..]).into())?;
                 taps * few.w.shape[0]
             }
             Which::WeightGradient => {
-                conv::weight_gradient(&d, p, av, bv, to, &mut scratch(conv::weight_gradient_scratch))?;
+                conv::weight_gradient(&d, p, av, bv, to, (&mut scratch(conv::weight_gradient_scratch)[..]).into())?;
                 few.y.count() / few.y.shape[1]
             }
         };

@@ -81,7 +81,7 @@ pub(crate) fn line(name: &str, error: f64, flops: u64, seconds: [f64; 2], roofs:
 /// Multiply-adds on registers alone, GFLOP/s on all threads together.
 pub(crate) fn roof(threads: usize) -> f64 {
     const TURNS: usize = 200_000;
-    let Device::Cpu(cpu) = device(threads);
+    let Device::Cpu(cpu) = device(threads) else { unreachable!("made above") };
     let lanes = cpu.isa.run(Spin(0));
     let seconds = best(|| {
         cpu.team.run(threads, |_| {

@@ -42,7 +42,14 @@ fn product(
         let d = device(threads);
         let mut scratch = bytes(matmul::forward_scratch(&d, &al, &bl, DType::F32));
         seconds[threads - 1] = best(|| {
-            matmul::forward(&d, View::of(&a, al)?, View::of(&b, bl)?, None, ViewMut::of(&mut c, cl)?, &mut scratch)
+            matmul::forward(
+                &d,
+                View::of(&a, al)?,
+                View::of(&b, bl)?,
+                None,
+                ViewMut::of(&mut c, cl)?,
+                (&mut scratch[..]).into(),
+            )
         })?;
     }
     let worst = check(&a, &al, &b, &bl, &c, [m, k, n])?;

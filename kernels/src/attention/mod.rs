@@ -7,6 +7,7 @@
 
 mod backward;
 mod block;
+pub(crate) mod cuda;
 mod forward;
 mod geometry;
 mod reference;
@@ -15,7 +16,7 @@ mod tests;
 
 use crate::cpu::team::{Parts, WORTH_WAKING};
 use crate::tile::Tile;
-use crate::{Cost, CpuContext, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use crate::{Cost, CpuContext, DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 use geometry::{Rows, RowsMut, Sizes};
 
 /// Parameters of an attention.
@@ -34,20 +35,23 @@ pub fn forward(
     v: View,
     mut out: ViewMut,
     mut lse: ViewMut,
-    scratch: &mut [u8],
+    scratch: Scratch,
 ) -> Result {
     const OP: &str = "attention";
     let sizes = Sizes::of(OP, q.layout(), k.layout(), v.layout())?;
     sizes.check(OP, "out", out.layout(), lse.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, OP, p, &sizes, [q, k, v], out, lse),
+    };
     match q.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (q, k, v) = (Rows::of(OP, "q", &q)?, Rows::of(OP, "k", &k)?, Rows::of(OP, "v", &v)?);
             let (out, lse) = (RowsMut::of(OP, "out", &mut out)?, Parts::new(lse.dense(OP)?));
             let tile = Tile::of(cpu.isa);
             let work = forward::Forward { tile, sizes, scale: p.scale as f32, q, k, v, out, lse };
             let (room, flops) = (forward::room(tile, &sizes), sizes.cost(1, 1, 4, 1).flops);
-            with_room(cpu, work.items(), flops, OP, scratch, room, |item, room| work.block(item, room))?;
+            with_room(cpu, work.items(), flops, OP, scratch.into_host(OP)?, room, |item, room| work.block(item, room))?;
         }
         DType::F64 => {
             let inputs = [&Rows::of(OP, "q", &q)?, &Rows::of(OP, "k", &k)?, &Rows::of(OP, "v", &v)?];
@@ -72,7 +76,7 @@ pub fn backward(
     mut dq: ViewMut,
     mut dk: ViewMut,
     mut dv: ViewMut,
-    scratch: &mut [u8],
+    scratch: Scratch,
 ) -> Result {
     const OP: &str = "attention backward";
     let sizes = Sizes::of(OP, q.layout(), k.layout(), v.layout())?;
@@ -81,9 +85,14 @@ pub fn backward(
     for (what, gradient, operand) in [("dq", &dq, &q), ("dk", &dk, &k), ("dv", &dv, &v)] {
         crate::rows::shaped(OP, what, gradient.layout(), &operand.layout().shape)?;
     }
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => {
+            return cuda::backward(gpu, OP, p, &sizes, [q, k, v], [out, lse, g], [dq, dk, dv], scratch);
+        }
+    };
     match q.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (q, k, v) = (Rows::of(OP, "q", &q)?, Rows::of(OP, "k", &k)?, Rows::of(OP, "v", &v)?);
             let (out, lse, g) = (Rows::of(OP, "out", &out)?, lse.dense(OP)?, Rows::of(OP, "g", &g)?);
             let (dq, dk) = (RowsMut::of(OP, "dq", &mut dq)?, RowsMut::of(OP, "dk", &mut dk)?);
@@ -91,7 +100,7 @@ pub fn backward(
             let tile = Tile::of(cpu.isa);
             let work = backward::Backward { tile, sizes, scale: p.scale as f32, q, k, v, out, lse, g, dq, dk, dv };
             let (room, flops) = (backward::room(tile, &sizes), sizes.cost(3, 2, 6, 2).flops);
-            with_room(cpu, sizes.pairs(), flops, OP, scratch, room, |pair, room| work.pair(pair, room))?;
+            with_room(cpu, sizes.pairs(), flops, OP, scratch.into_host(OP)?, room, |pair, room| work.pair(pair, room))?;
         }
         DType::F64 => {
             let inputs = [&Rows::of(OP, "q", &q)?, &Rows::of(OP, "k", &k)?, &Rows::of(OP, "v", &v)?];
@@ -130,7 +139,7 @@ fn with_room(
 
 /// Bytes of scratch for [`forward`], of the layouts of q, k and v.
 pub fn forward_scratch(d: &Device, _p: &Attention, q: &Layout, k: &Layout, v: &Layout, dtype: DType) -> usize {
-    let Device::Cpu(cpu) = d;
+    let Device::Cpu(cpu) = d else { return 0 };
     match (dtype, Sizes::of("attention", q, k, v)) {
         (DType::F32, Ok(sizes)) => scratch::bytes(cpu.team.threads() * forward::room(Tile::of(cpu.isa), &sizes)),
         _ => 0,
@@ -139,7 +148,9 @@ pub fn forward_scratch(d: &Device, _p: &Attention, q: &Layout, k: &Layout, v: &L
 
 /// Bytes of scratch for [`backward`], of the layouts of q, k and v.
 pub fn backward_scratch(d: &Device, _p: &Attention, q: &Layout, k: &Layout, v: &Layout, dtype: DType) -> usize {
-    let Device::Cpu(cpu) = d;
+    let Device::Cpu(cpu) = d else {
+        return Sizes::of("attention backward", q, k, v).map_or(0, |sizes| cuda::backward_scratch(&sizes, dtype));
+    };
     match (dtype, Sizes::of("attention backward", q, k, v)) {
         (DType::F32, Ok(sizes)) => scratch::bytes(cpu.team.threads() * backward::room(Tile::of(cpu.isa), &sizes)),
         _ => 0,

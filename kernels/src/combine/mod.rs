@@ -3,6 +3,7 @@
 //! Terms are added in the order given, each product fused into the sum where the path has fused multiply-add; the
 //! coefficients are rounded to the dtype first. A coefficient of 0 still multiplies: 0 times infinity is NaN.
 
+pub(crate) mod cuda;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,9 @@ pub fn forward(device: &Device, terms: &[(f64, View)], y: ViewMut) -> Result {
         (c[i], x[i]) = *term;
     }
     let (work, x) = (Combine(&c[..count]), &x[..count]);
+    if let Device::Cuda(gpu) = device {
+        return cuda::forward(gpu, work.0, x, y);
+    }
     match count {
         1 => blocks::run::<2>(device, "combine", &work, x, y),
         2 => blocks::run::<3>(device, "combine", &work, x, y),
@@ -34,6 +38,9 @@ pub fn forward(device: &Device, terms: &[(f64, View)], y: ViewMut) -> Result {
 
 /// `y += c x`, equal shapes (stride 0 repeats in `x`); f32 or f64.
 pub fn accumulate(device: &Device, coefficient: f64, x: View, y: ViewMut) -> Result {
+    if let Device::Cuda(gpu) = device {
+        return cuda::accumulate(gpu, coefficient, x, y);
+    }
     blocks::run::<2>(device, "accumulate", &Accumulate(coefficient), &[x], y)
 }
 

@@ -12,6 +12,7 @@
 //! their neighbours (`winograd`); all else goes by the definition (`sweep`).
 
 mod axis;
+pub(crate) mod cuda;
 mod geometry;
 mod images;
 mod packed;
@@ -27,45 +28,54 @@ pub use geometry::Conv;
 pub use packed::{Packed, Role, forward_packed, input_gradient_packed, pack, packed_len, packed_scratch};
 
 use crate::cpu::CpuContext;
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use crate::{Cost, DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 const OP: &str = "conv";
 
 /// Convolves: `x [n, c, h, w]` channels last, `w [o, c / groups, kh, kw]` of any strides, dense `bias [o]`,
 /// `y [n, o, ho, wo]` channels last. f32 or f64, all of one dtype.
-pub fn forward(d: &Device, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut, scratch: &mut [u8]) -> Result {
-    let Device::Cpu(cpu) = d;
+pub fn forward(d: &Device, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut, scratch: Scratch) -> Result {
     let (xl, yl) = (*x.layout(), *y.layout());
     check(p, &xl, w.layout(), bias.as_ref(), &yl)?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, p, x, w, bias, y),
+    };
     match y.dtype() {
         DType::F64 => reference::forward::<f64>(p, x, w, bias, y),
-        _ => pack_and_sweep(cpu, p, Role::Forward, x, w, bias, y, scratch),
+        _ => pack_and_sweep(cpu, p, Role::Forward, x, w, bias, y, scratch.into_host(OP)?),
     }
 }
 
 /// The gradient by the input: `g [n, o, ho, wo]` and `dx [n, c, h, w]` channels last, `w` as in [`forward`].
-pub fn input_gradient(d: &Device, p: &Conv, g: View, w: View, dx: ViewMut, scratch: &mut [u8]) -> Result {
-    let Device::Cpu(cpu) = d;
+pub fn input_gradient(d: &Device, p: &Conv, g: View, w: View, dx: ViewMut, scratch: Scratch) -> Result {
     let (xl, gl) = (*dx.layout(), *g.layout());
     check(p, &xl, w.layout(), None, &gl)?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::input_gradient(gpu, p, g, w, dx),
+    };
     match dx.dtype() {
         DType::F64 => reference::input_gradient::<f64>(p, g, w, dx),
-        _ => pack_and_sweep(cpu, p, Role::InputGradient, g, w, None, dx, scratch),
+        _ => pack_and_sweep(cpu, p, Role::InputGradient, g, w, None, dx, scratch.into_host(OP)?),
     }
 }
 
 /// The gradient by the weight, summed over the batch: `x` and `g` channels last, `dw [o, c / groups, kh, kw]` of any
 /// strides that repeat nothing.
-pub fn weight_gradient(d: &Device, p: &Conv, x: View, g: View, dw: ViewMut, scratch: &mut [u8]) -> Result {
-    let Device::Cpu(cpu) = d;
+pub fn weight_gradient(d: &Device, p: &Conv, x: View, g: View, dw: ViewMut, scratch: Scratch) -> Result {
     check(p, x.layout(), dw.layout(), None, g.layout())?;
     if !dw.layout().is_injective() {
         return Err(KernelError::Order { op: OP, what: "the weight gradient", want: "free of repeats" });
     }
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::weight_gradient(gpu, p, x, g, dw, scratch),
+    };
     if dw.dtype() == DType::F64 {
         return reference::weight_gradient::<f64>(p, x, g, dw);
     }
-    let room = scratch::floats(scratch, weight::room(cpu, p, x.layout(), g.layout(), dw.layout()), OP)?;
+    let room = scratch::floats(scratch.into_host(OP)?, weight::room(cpu, p, x.layout(), g.layout(), dw.layout()), OP)?;
     weight::gradient(cpu, p, x, g, dw, room)
 }
 
@@ -109,8 +119,15 @@ fn sweep_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype
 
 /// Bytes of scratch for [`weight_gradient`]; `w` is the layout of the weight, hence of `dw`.
 pub fn weight_gradient_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dtype: DType) -> usize {
-    let Device::Cpu(cpu) = d;
-    match p.output_shape(&x.shape, &w.shape) {
+    let y = p.output_shape(&x.shape, &w.shape);
+    let cpu = match (d, &y) {
+        (Device::Cpu(cpu), _) => cpu,
+        (Device::Cuda(_), Ok(y)) => {
+            return cuda::weight_gradient_scratch(&Layout::channels_last(*y), w, dtype);
+        }
+        (Device::Cuda(_), Err(_)) => return 0,
+    };
+    match y {
         Ok(y) if dtype == DType::F32 => scratch::bytes(weight::room(cpu, p, x, &Layout::channels_last(y), w)),
         _ => 0,
     }

@@ -6,7 +6,7 @@ use super::{Conv, OP, check, transforms, winograd};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
 use crate::tile::panels;
-use crate::{Device, Dims, KernelError, Layout, Result, View, ViewMut, scratch};
+use crate::{Device, Dims, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 /// What packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub fn packed_len(p: &Conv, role: Role, w: &Layout) -> usize {
 
 /// Packs f32 weights `w [o, c / groups, kh, kw]` of any strides into exactly [`packed_len`] elements.
 pub fn pack(d: &Device, p: &Conv, role: Role, w: View, packed: &mut [f32]) -> Result {
-    let Device::Cpu(cpu) = d;
+    let cpu = d.cpu()?;
     let l = *w.layout();
     // Any image of the right channels will do to check the parameters: the smallest that the kernel fits.
     p.output_shape(&smallest_input(p, &l), &l.shape)?;
@@ -57,26 +57,26 @@ pub fn forward_packed(
     w: Packed,
     bias: Option<View>,
     y: ViewMut,
-    scratch: &mut [u8],
+    scratch: Scratch,
 ) -> Result {
-    let Device::Cpu(cpu) = d;
+    let cpu = d.cpu()?;
     let (xl, yl, wl) = (*x.layout(), *y.layout(), w.layout());
     check(p, &xl, &wl, bias.as_ref(), &yl)?;
-    sweep(cpu, p, Role::Forward, x, w.data, &wl, bias, y, scratch)
+    sweep(cpu, p, Role::Forward, x, w.data, &wl, bias, y, scratch.into_host(OP)?)
 }
 
 /// [`super::input_gradient`] with packed weights; f32, the same bits.
-pub fn input_gradient_packed(d: &Device, p: &Conv, g: View, w: Packed, dx: ViewMut, scratch: &mut [u8]) -> Result {
-    let Device::Cpu(cpu) = d;
+pub fn input_gradient_packed(d: &Device, p: &Conv, g: View, w: Packed, dx: ViewMut, scratch: Scratch) -> Result {
+    let cpu = d.cpu()?;
     let (gl, xl, wl) = (*g.layout(), *dx.layout(), w.layout());
     check(p, &xl, &wl, None, &gl)?;
-    sweep(cpu, p, Role::InputGradient, g, w.data, &wl, None, dx, scratch)
+    sweep(cpu, p, Role::InputGradient, g, w.data, &wl, None, dx, scratch.into_host(OP)?)
 }
 
 /// Bytes of scratch for [`forward_packed`] and [`input_gradient_packed`]; `x` is the layout of the input, `w` of the
 /// weight.
 pub fn packed_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout) -> usize {
-    let Device::Cpu(cpu) = d;
+    let Device::Cpu(cpu) = d else { return 0 };
     let Ok(y) = p.output_shape(&x.shape, &w.shape) else { return 0 };
     scratch::bytes(copies(cpu, p, role, x, &Layout::channels_last(y), w))
 }

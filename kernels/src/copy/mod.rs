@@ -1,6 +1,7 @@
 //! Copies between storage orders, constants, and conversions between dtypes.
 
 mod convert;
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 mod transpose;
@@ -15,10 +16,13 @@ use half::{bf16, f16};
 
 /// `y = x`, bit for bit: equal shapes and dtypes, any strides (stride 0 repeats in `x`), any dtype.
 pub fn copy(device: &Device, x: View, y: ViewMut) -> Result {
-    let Device::Cpu(cpu) = device;
     if x.dtype() != y.dtype() {
         return Err(KernelError::DType { op: "copy", got: x.dtype(), want: y.dtype().name() });
     }
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::copy(gpu, x, y),
+    };
     match y.dtype() {
         DType::F32 => copy_typed::<f32>(cpu, x, y),
         DType::F64 => copy_typed::<f64>(cpu, x, y),
@@ -31,7 +35,10 @@ pub fn copy(device: &Device, x: View, y: ViewMut) -> Result {
 
 /// `value` everywhere, converted as by [`cast`]; any dtype.
 pub fn fill(device: &Device, value: f64, y: ViewMut) -> Result {
-    let Device::Cpu(cpu) = device;
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::fill(gpu, value, y),
+    };
     match y.dtype() {
         DType::F32 => fill_typed::<f32>(cpu, value, y),
         DType::F64 => fill_typed::<f64>(cpu, value, y),
@@ -47,7 +54,11 @@ pub fn fill(device: &Device, value: f64, y: ViewMut) -> Result {
 /// To a float: rounded once, to nearest even, overflowing to infinity. To an integer: truncated towards zero, beyond its
 /// range the nearest end, NaN to 0.
 pub fn cast(device: &Device, x: View, y: ViewMut) -> Result {
-    let Device::Cpu(cpu) = device;
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) if x.dtype() != y.dtype() => return cuda::cast(gpu, x, y),
+        Device::Cuda(gpu) => return cuda::copy(gpu, x, y),
+    };
     match (x.dtype(), y.dtype()) {
         (from, to) if from == to => copy(device, x, y),
         // The one pair that f64 in between would round twice.

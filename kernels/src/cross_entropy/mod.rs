@@ -1,8 +1,10 @@
 //! Cross-entropy of logits against integer labels, per sample: `loss = ln sum exp(x) - x[label]`.
 //!
 //! Logits are row-major `[rows, k]` (or any rank; the last axis are the classes), labels i64 `[rows]`, the loss `[rows]`,
-//! not averaged. A label outside `0..k` is an error that names the row; no label means "ignore".
+//! not averaged. A label outside `0..k` is an error that names the row (on a GPU, where looking would mean waiting, its row
+//! is NaN); no label means "ignore".
 
+pub(crate) mod cuda;
 pub mod reference;
 mod simd;
 #[cfg(test)]
@@ -15,12 +17,16 @@ use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
 /// `loss = ln sum exp(logits) - logits[label]`.
 pub fn forward(d: &Device, logits: View, labels: View, mut loss: ViewMut) -> Result {
     const OP: &str = "cross_entropy";
-    let (rows, labels) = operands(OP, &logits, &labels)?;
+    let rows = Rows::of(OP, "logits", logits.layout())?;
+    per_row(OP, "labels", &logits, labels.layout())?;
     per_row(OP, "loss", &logits, loss.layout())?;
-    let width = rows.width;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, OP, rows, logits, labels, loss),
+    };
+    let (labels, width) = (classes(OP, &logits, &labels)?, rows.width);
     match logits.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (x, loss) = (logits.dense::<f32>(OP)?, Parts::new(loss.dense::<f32>(OP)?));
             cpu.team.share(rows.count, forward_cost(logits.layout()).flops, |range| {
                 // SAFETY: ranges of rows do not overlap.
@@ -38,14 +44,18 @@ pub fn forward(d: &Device, logits: View, labels: View, mut loss: ViewMut) -> Res
 /// `dlogits = g (softmax(logits) - onehot(label))`; g: `[rows]`, the cotangent of the loss.
 pub fn backward(d: &Device, logits: View, labels: View, g: View, mut dlogits: ViewMut) -> Result {
     const OP: &str = "cross_entropy backward";
-    let (rows, labels) = operands(OP, &logits, &labels)?;
+    let rows = Rows::of(OP, "logits", logits.layout())?;
+    per_row(OP, "labels", &logits, labels.layout())?;
     per_row(OP, "g", &logits, g.layout())?;
     shaped(OP, "dlogits", dlogits.layout(), &logits.layout().shape)?;
     Rows::of(OP, "dlogits", dlogits.layout())?;
-    let width = rows.width;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::backward(gpu, OP, rows, logits, labels, g, dlogits),
+    };
+    let (labels, width) = (classes(OP, &logits, &labels)?, rows.width);
     match logits.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (x, g) = (logits.dense::<f32>(OP)?, g.dense::<f32>(OP)?);
             let dx = Parts::new(dlogits.dense::<f32>(OP)?);
             cpu.team.share(rows.count, backward_cost(logits.layout()).flops, |range| {
@@ -61,14 +71,12 @@ pub fn backward(d: &Device, logits: View, labels: View, g: View, mut dlogits: Vi
     Ok(())
 }
 
-/// The rows of the logits, and a label in range for each.
-fn operands<'a>(op: &'static str, logits: &View, labels: &View<'a>) -> Result<(Rows, &'a [i64])> {
-    let rows = Rows::of(op, "logits", logits.layout())?;
-    per_row(op, "labels", logits, labels.layout())?;
+/// The labels; each is a class.
+fn classes<'a>(op: &'static str, logits: &View, labels: &View<'a>) -> Result<&'a [i64]> {
     let labels = labels.dense::<i64>(op)?;
     let classes = logits.layout().shape.last().map_or(0, |&k| k as i64);
     match labels.iter().position(|label| !(0..classes).contains(label)) {
-        None => Ok((rows, labels)),
+        None => Ok(labels),
         Some(row) => {
             let what =
                 format!("label {} of row {row} is not a class: the logits have {classes} (0..{classes})", labels[row]);

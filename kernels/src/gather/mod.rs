@@ -1,5 +1,6 @@
 //! Picking slices along an axis by index, and adding them back.
 
+pub(crate) mod cuda;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,15 @@ use crate::{Cost, DType, Device, Dims, Element, KernelError, Layout, Real, Resul
 use half::{bf16, f16};
 
 /// `y[.., j, ..] = x[.., index[j], ..]` along `axis`; any dtype and strides, `index` i64 of shape `[m]`. An index outside
-/// the axis is an error that names it.
+/// the axis is an error that names it; on a GPU, where looking would mean waiting, it picks NaN, or 0 of integers.
 pub fn forward(device: &Device, axis: usize, x: View, index: View, y: ViewMut) -> Result {
-    let Device::Cpu(cpu) = device;
-    let picks = Picks::new("gather", axis, x.layout(), &index, y.layout())?;
+    fits("gather", axis, x.layout(), &index, y.layout())?;
     writable("gather", y.layout())?;
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, axis, x, index, y),
+    };
+    let picks = Picks::new("gather", axis, x.layout(), &index, y.layout())?;
     match y.dtype() {
         DType::F32 => pick::<f32>(cpu, &picks, x, y),
         DType::F64 => pick::<f64>(cpu, &picks, x, y),
@@ -29,9 +34,13 @@ pub fn forward(device: &Device, axis: usize, x: View, index: View, y: ViewMut) -
 /// The adjoint: `dx[.., v, ..]` = the sum of `g[.., j, ..]` over all `j` with `index[j] = v`, in ascending order, 0 where
 /// there is none; f32 or f64.
 pub fn scatter_add(device: &Device, axis: usize, g: View, index: View, dx: ViewMut) -> Result {
-    let Device::Cpu(cpu) = device;
-    let picks = Picks::new("scatter_add", axis, dx.layout(), &index, g.layout())?;
+    fits("scatter_add", axis, dx.layout(), &index, g.layout())?;
     writable("scatter_add", dx.layout())?;
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::scatter_add(gpu, axis, g, index, dx),
+    };
+    let picks = Picks::new("scatter_add", axis, dx.layout(), &index, g.layout())?;
     match dx.dtype() {
         DType::F32 => add::<f32>(cpu, &picks, g, dx),
         DType::F64 => add::<f64>(cpu, &picks, g, dx),
@@ -63,29 +72,38 @@ struct Picks<'a> {
     step: [usize; 2],
 }
 
+/// A layout with another size along `axis`.
+fn at(axis: usize, layout: &Layout, size: usize) -> Layout {
+    let mut shape: Dims = layout.shape;
+    shape[axis] = size;
+    Layout { shape, ..*layout }
+}
+
+/// An error unless `index` picks `picked` from `whole` along `axis`.
+fn fits(op: &'static str, axis: usize, whole: &Layout, index: &View, picked: &Layout) -> Result {
+    let shape = |what| KernelError::Shape { op, what };
+    if axis >= whole.rank() {
+        return Err(shape(format!("there is no axis {axis} in {:?}", whole.shape)));
+    }
+    let count = index.layout().count();
+    if picked.rank() != whole.rank() || at(axis, whole, count).shape != picked.shape || index.layout().rank() != 1 {
+        let (from, by) = (whole.shape, index.layout().shape);
+        return Err(shape(format!("{by:?} indices along axis {axis} of {from:?} do not give {:?}", picked.shape)));
+    }
+    Ok(())
+}
+
 impl<'a> Picks<'a> {
+    /// Of operands that [`fits`] has passed.
     fn new(op: &'static str, axis: usize, whole: &Layout, index: &View<'a>, picked: &Layout) -> Result<Picks<'a>> {
-        let shape = |what| KernelError::Shape { op, what };
-        if axis >= whole.rank() {
-            return Err(shape(format!("there is no axis {axis} in {:?}", whole.shape)));
-        }
-        let at = |layout: &Layout, size: usize| {
-            let mut shape: Dims = layout.shape;
-            shape[axis] = size;
-            Layout { shape, ..*layout }
-        };
         let count = index.layout().count();
-        if picked.rank() != whole.rank() || at(whole, count).shape != picked.shape || index.layout().rank() != 1 {
-            let (from, by) = (whole.shape, index.layout().shape);
-            return Err(shape(format!("{by:?} indices along axis {axis} of {from:?} do not give {:?}", picked.shape)));
-        }
         let start = index.layout().offset;
         let picks = Picks {
             index: index.data::<i64>(op)?.get(start..).unwrap_or(&[]),
             index_stride: index.layout().strides[0],
             count,
             size: whole.shape[axis],
-            slice: Nest::new([&at(whole, 1), &at(picked, 1)]),
+            slice: Nest::new([&at(axis, whole, 1), &at(axis, picked, 1)]),
             step: [whole.strides[axis], picked.strides[axis]],
         };
         let value = |j: usize| picks.index[j * picks.index_stride];

@@ -4,6 +4,7 @@
 //! two axes. Every element is summed over p in ascending order, in chains whose ends depend on k alone, whatever the
 //! strides, the batch and the threads.
 
+pub(crate) mod cuda;
 mod packed;
 mod problem;
 mod product;
@@ -15,23 +16,26 @@ mod tests;
 pub use packed::{forward_packed, pack, packed_len};
 pub use problem::output_shape;
 
-use crate::{Cost, DType, Device, Layout, Result, View, ViewMut};
+use crate::{Cost, DType, Device, Layout, Result, Scratch, View, ViewMut};
 use problem::Problem;
 
 const OP: &str = "matmul";
 
 /// Multiplies: `a [.., m, k]`, `b [.., k, n]`, dense `bias [n]`, `c [.., m, n]`; f32 or f64, all of one dtype.
-pub fn forward(d: &Device, a: View, b: View, bias: Option<View>, c: ViewMut, scratch: &mut [u8]) -> Result {
-    let Device::Cpu(cpu) = d;
+pub fn forward(d: &Device, a: View, b: View, bias: Option<View>, c: ViewMut, scratch: Scratch) -> Result {
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, a, b, bias, c),
+    };
     match c.dtype() {
         DType::F64 => reference::forward::<f64>(a, b, bias, c),
-        _ => single::forward(cpu, a, b, bias, c, scratch),
+        _ => single::forward(cpu, a, b, bias, c, scratch.into_host(OP)?),
     }
 }
 
 /// Bytes of scratch for [`forward`].
 pub fn forward_scratch(d: &Device, a: &Layout, b: &Layout, dtype: DType) -> usize {
-    let Device::Cpu(cpu) = d;
+    let Device::Cpu(cpu) = d else { return 0 };
     let Some(shape) = output_shape(a, b).filter(|_| dtype == DType::F32) else { return 0 };
     let c = Layout::contiguous(shape);
     Problem::new(a, b, None, &c).map_or(0, |problem| crate::scratch::bytes(single::room(cpu, &problem)))

@@ -13,7 +13,7 @@ pub fn packed_len(k: usize, n: usize) -> usize {
 
 /// Packs an f32 matrix `b [k, n]` of any strides (so `w^T` is a view) into exactly [`packed_len`] elements.
 pub fn pack(d: &Device, b: View, packed: &mut [f32]) -> Result {
-    let Device::Cpu(cpu) = d;
+    let cpu = d.cpu()?;
     let (l, data) = (*b.layout(), b.data::<f32>(OP)?);
     let &[k, n] = &*l.shape else {
         return Err(KernelError::Shape { op: OP, what: format!("{:?} must have 2 axes to be packed", l.shape) });
@@ -28,7 +28,7 @@ pub fn pack(d: &Device, b: View, packed: &mut [f32]) -> Result {
 /// [`super::forward`] with a packed right side of `n` columns: `a [.., m, k]` of any strides, `c [.., m, n]`; f32. The
 /// same bits as unpacked.
 pub fn forward_packed(d: &Device, a: View, packed: &[f32], n: usize, bias: Option<View>, mut c: ViewMut) -> Result {
-    let Device::Cpu(cpu) = d;
+    let cpu = d.cpu()?;
     let k = a.layout().shape.last().copied().unwrap_or(0);
     check_len(packed.len(), k, n)?;
     let b = Layout::contiguous(Dims::new(&[k, n]).unwrap_or(Dims::filled(2, 0)));

@@ -1,5 +1,6 @@
 //! Elementwise product.
 
+pub(crate) mod cuda;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,9 @@ use crate::{Cost, DType, Device, Layout, Result, View, ViewMut};
 
 /// `y = a b`, operands of `y`'s shape (stride 0 repeats); f32 or f64.
 pub fn forward(device: &Device, a: View, b: View, y: ViewMut) -> Result {
+    if let Device::Cuda(gpu) = device {
+        return cuda::forward(gpu, a, b, y);
+    }
     blocks::run::<3>(device, "multiply", &Multiply, &[a, b], y)
 }
 

@@ -10,6 +10,7 @@
 
 mod affine;
 mod column;
+pub(crate) mod cuda;
 mod fold;
 mod group;
 mod layer;

@@ -133,14 +133,14 @@ fn run<T: Real>(d: &Device, case: &Case, o: &Operands<T>, known: Option<(&[T], &
             Kind::Group(groups) => {
                 let p = GroupNorm { groups, eps: EPS, silu: case.silu };
                 let mut scratch = Guarded::new(&vec![7u8; group_backward_scratch(d, &p, &layout, T::DTYPE)], edge);
-                group_backward(d, &p, xv, &affine, mv, rv, gv, dxv, out, &mut scratch).unwrap();
+                group_backward(d, &p, xv, &affine, mv, rv, gv, dxv, out, (&mut scratch[..]).into()).unwrap();
             }
             Kind::Layer => {
                 let p = LayerNorm { eps: EPS, silu: case.silu };
                 let per_sample = case.there[2] || case.there[3];
                 let bytes = layer_backward_scratch(d, &p, &layout, per_sample, T::DTYPE);
                 let mut scratch = Guarded::new(&vec![7u8; bytes], edge);
-                layer_backward(d, &p, xv, &affine, mv, rv, gv, dxv, out, &mut scratch).unwrap();
+                layer_backward(d, &p, xv, &affine, mv, rv, gv, dxv, out, (&mut scratch[..]).into()).unwrap();
             }
         }
     }

@@ -50,7 +50,6 @@ pub fn adam(
     mut m: ViewMut,
     mut v: ViewMut,
 ) -> Result {
-    let Device::Cpu(cpu) = d;
     same_order(OP, "the gradient", grad.layout(), param.layout())?;
     same_order(OP, "the first moment", m.layout(), param.layout())?;
     same_order(OP, "the second moment", v.layout(), param.layout())?;
@@ -63,6 +62,10 @@ pub fn adam(
         step: -lr / bias_correction1,
         root: bias_correction2.sqrt(),
         eps: p.eps,
+    };
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return super::cuda::adam(gpu, scalars.array(), &param, &grad, &m, &v),
     };
     match param.dtype() {
         DType::F32 => run::<f32>(cpu, &scalars, &mut param, &grad, &mut m, &mut v),
@@ -89,6 +92,12 @@ struct Scalars<T> {
 }
 
 impl Scalars<f64> {
+    /// In the order of `optim.cu`.
+    fn array(&self) -> [f64; 8] {
+        let Scalars { gradient, keep, mean, beta2, square, step, root, eps } = *self;
+        [gradient, keep, mean, beta2, square, step, root, eps]
+    }
+
     fn rounded<T: Real>(&self) -> Scalars<T> {
         let Scalars { gradient, keep, mean, beta2, square, step, root, eps } = *self;
         Scalars {

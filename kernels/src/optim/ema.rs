@@ -10,8 +10,11 @@ const OP: &str = "ema";
 /// `ema = ema + (1 - decay) * (param - ema)`, in place: an average that has arrived stays put, bit for bit.
 /// Both f32 or both f64, dense, of one shape and storage order.
 pub fn ema(d: &Device, decay: f64, mut ema: ViewMut, param: View) -> Result {
-    let Device::Cpu(cpu) = d;
     same_order(OP, "the average", ema.layout(), param.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return super::cuda::ema(gpu, 1.0 - decay, &ema, &param),
+    };
     match ema.dtype() {
         DType::F32 => run::<f32>(cpu, decay, &mut ema, &param),
         DType::F64 => run::<f64>(cpu, decay, &mut ema, &param),

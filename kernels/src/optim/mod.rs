@@ -5,6 +5,7 @@
 //! so that all paths and thread counts give the same bits. Operands are dense and share one storage order.
 
 mod adam;
+pub(crate) mod cuda;
 mod ema;
 mod sum_of_squares;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 
 pub use adam::{Adam, adam, adam_cost};
 pub use ema::{ema, ema_cost};
-pub use sum_of_squares::{sum_of_squares, sum_of_squares_cost};
+pub use sum_of_squares::{sum_of_squares, sum_of_squares_cost, sum_of_squares_scratch};
 
 use crate::{KernelError, Layout, Result};
 

@@ -3,7 +3,7 @@
 use crate::cpu::team::Parts;
 use crate::cpu::{CpuContext, Kernel, Simd};
 use crate::dtype::with_real;
-use crate::{Cost, DType, Device, KernelError, Real, Result, View, ViewMut};
+use crate::{Cost, DType, Device, KernelError, Real, Result, Scratch, View, ViewMut};
 
 const OP: &str = "sum_of_squares";
 
@@ -14,12 +14,20 @@ const LEAST: usize = 1 << 12;
 const LANES: usize = 32;
 
 /// `y = sum of x^2`. `x` is dense, f32 or f64, and summed in f64 in storage order; `y` has one element, f32 or f64.
-pub fn sum_of_squares(d: &Device, x: View, mut y: ViewMut) -> Result {
-    let Device::Cpu(cpu) = d;
+///
+/// `scratch` is at least [`sum_of_squares_scratch`] bytes long.
+pub fn sum_of_squares(d: &Device, x: View, mut y: ViewMut, scratch: Scratch) -> Result {
     if y.layout().count() != 1 {
         let what = format!("the result is one number, not {:?}", y.layout().shape);
         return Err(KernelError::Shape { op: OP, what });
     }
+    if !x.layout().is_dense() {
+        return Err(KernelError::Order { op: OP, what: "an operand", want: "dense" });
+    }
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return super::cuda::sum_of_squares(gpu, &x, &y, scratch),
+    };
     let total = with_real(x.dtype(), OP, || Ok(sum(cpu, x.dense::<f32>(OP)?)), || Ok(sum(cpu, x.dense::<f64>(OP)?)))?;
     match y.dtype() {
         DType::F32 => y.dense::<f32>(OP)?[0] = total as f32,
@@ -27,6 +35,11 @@ pub fn sum_of_squares(d: &Device, x: View, mut y: ViewMut) -> Result {
         got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
     }
     Ok(())
+}
+
+/// Bytes of scratch of [`sum_of_squares`] of `count` elements.
+pub fn sum_of_squares_scratch(d: &Device, count: usize) -> usize {
+    if let Device::Cuda(_) = d { super::cuda::sum_of_squares_scratch(count) } else { 0 }
 }
 
 /// Arithmetic and traffic for `count` elements.

@@ -22,6 +22,11 @@ fn view_mut<T: Element>(x: &mut [T]) -> ViewMut<'_> {
     ViewMut::of(x, layout).unwrap()
 }
 
+/// No scratch.
+fn none<'a>() -> crate::Scratch<'a> {
+    crate::Scratch::Host(&mut [])
+}
+
 fn to<T: Real>(xs: &[f64]) -> Vec<T> {
     xs.iter().map(|&x| T::from_f64(x)).collect()
 }
@@ -96,10 +101,10 @@ fn squares_sum_the_same_on_every_path() {
         let mut first = None;
         for d in devices() {
             let (mut double, mut single, mut wide) = ([0f64], [0f32], [0f64]);
-            sum_of_squares(&d, view(&x), view_mut(&mut double)).unwrap();
-            sum_of_squares(&d, view(&x), view_mut(&mut single)).unwrap();
+            sum_of_squares(&d, view(&x), view_mut(&mut double), none()).unwrap();
+            sum_of_squares(&d, view(&x), view_mut(&mut single), none()).unwrap();
             let widened: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-            sum_of_squares(&d, view(&widened), view_mut(&mut wide)).unwrap();
+            sum_of_squares(&d, view(&widened), view_mut(&mut wide), none()).unwrap();
             assert!((double[0] - want).abs() <= count as f64 * f64::EPSILON * want, "{count} on {}", name(&d));
             assert_eq!((single[0], wide[0]), (double[0] as f32, double[0]));
             assert_eq!(*first.get_or_insert(double[0]), double[0], "{count} on {}", name(&d));
@@ -116,7 +121,7 @@ fn nothing_beyond_the_operands_is_touched() {
             let moments = (view_mut(&mut m), view_mut(&mut v));
             adam(&d, &ADAM, LR, 0.1, 0.01, 1.0, view_mut(&mut param), view(&grad), moments.0, moments.1).unwrap();
             ema(&d, 0.9, view_mut(&mut param), view(&grad)).unwrap();
-            sum_of_squares(&d, view(&grad), view_mut(&mut [0f64])).unwrap();
+            sum_of_squares(&d, view(&grad), view_mut(&mut [0f64]), none()).unwrap();
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`Function::value`] is the definition, in f64. In f32 most functions run on vectors, to the bounds stated in `vector`;
 //! the others round the f64 value. NaN gives NaN, at every order. At a kink the derivative is the one the table states.
 
+pub(crate) mod cuda;
 mod erf;
 pub mod reference;
 mod table;
@@ -21,12 +22,18 @@ use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
 /// `y = f(x)`, with the derivative of `order` 1 or 2 in the place of `f`; equal shapes (stride 0 repeats in `x`).
 pub fn apply(device: &Device, f: Function, order: u8, x: View, y: ViewMut) -> Result {
     offered(f, order)?;
+    if let Device::Cuda(gpu) = device {
+        return cuda::apply(gpu, f, order, x, y);
+    }
     blocks::run::<2>(device, f.name(), &Apply { f, order }, &[x], y)
 }
 
 /// `y = g f(x)`, with the derivative of `order` 1 or 2 in the place of `f`; equal shapes (stride 0 repeats in `x`, `g`).
 pub fn scaled(device: &Device, f: Function, order: u8, x: View, g: View, y: ViewMut) -> Result {
     offered(f, order)?;
+    if let Device::Cuda(gpu) = device {
+        return cuda::scaled(gpu, f, order, x, g, y);
+    }
     blocks::run::<3>(device, f.name(), &Scaled(Apply { f, order }), &[x, g], y)
 }
 

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::window::{pixels, sums};
+use crate::window::{Window, pixels, sums};
 use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut};
 
 /// The window of an average pool; `[height, width]`, 1 or more each.
@@ -49,7 +49,7 @@ impl Pool {
 pub fn average(device: &Device, pool: &Pool, x: View, y: ViewMut) -> Result {
     let (input, output) = pixels("average_pool", x.layout(), y.layout())?;
     pool.fits(input, output)?;
-    let window = |axis: usize| move |i: usize| i * pool.stride[axis]..i * pool.stride[axis] + pool.kernel[axis];
+    let window = |axis: usize| Window::Taken { size: pool.kernel[axis], stride: pool.stride[axis] };
     sums(device, "average_pool", pool.scale(), x, y, window(0), window(1))
 }
 
@@ -58,10 +58,8 @@ pub fn average_adjoint(device: &Device, pool: &Pool, g: View, dx: ViewMut) -> Re
     let (output, input) = pixels("average_pool", g.layout(), dx.layout())?;
     pool.fits(input, output)?;
     let around = |axis: usize| {
-        move |i: usize| {
-            let end = output[axis].min(i / pool.stride[axis] + 1);
-            (i + 1).saturating_sub(pool.kernel[axis]).div_ceil(pool.stride[axis]).min(end)..end
-        }
+        let (size, stride) = (pool.kernel[axis], pool.stride[axis]);
+        Window::Around { size, stride, count: output[axis] }
     };
     sums(device, "average_pool", pool.scale(), g, dx, around(0), around(1))
 }

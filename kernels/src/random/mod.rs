@@ -13,12 +13,14 @@
 //!
 //! The storage order of a tensor plays no part: a channels-last tensor holds the same numbers as a row-major one.
 
+pub(crate) mod cuda;
 pub mod floats;
 mod philox;
 #[cfg(test)]
 mod tests;
 
 use crate::cpu::{CpuContext, Kernel, Simd, team::Parts};
+use crate::cuda::elementwise::{Reals, reals};
 use crate::nest::Nest;
 use crate::{DType, Device, Dims, KernelError, Layout, Real, Result, ViewMut};
 use philox::philox;
@@ -53,11 +55,14 @@ pub fn normal(d: &Device, stream: &Stream, first_sample: u64, y: ViewMut) -> Res
 
 /// How a block of words becomes four numbers.
 trait Draw: Sync {
+    /// The kernels that do so on a GPU.
+    const KERNELS: Reals;
     fn draw(words: [u32; 4]) -> [f32; 4];
 }
 
 struct Uniform;
 impl Draw for Uniform {
+    const KERNELS: Reals = reals!("uniform");
     #[inline(always)]
     fn draw(words: [u32; 4]) -> [f32; 4] {
         words.map(floats::uniform)
@@ -66,6 +71,7 @@ impl Draw for Uniform {
 
 struct Normal;
 impl Draw for Normal {
+    const KERNELS: Reals = reals!("normal");
     #[inline(always)]
     fn draw([w0, w1, w2, w3]: [u32; 4]) -> [f32; 4] {
         let ([a, b], [c, d]) = (floats::normals(w0, w1), floats::normals(w2, w3));
@@ -74,7 +80,6 @@ impl Draw for Normal {
 }
 
 fn fill<D: Draw>(d: &Device, stream: &Stream, first: u64, mut y: ViewMut, op: &'static str) -> Result {
-    let Device::Cpu(cpu) = d;
     let layout = *y.layout();
     let Some((&samples, row)) = layout.shape.split_first() else {
         return Err(KernelError::Shape { op, what: "a scalar has no leading axis of samples".into() });
@@ -97,6 +102,13 @@ fn fill<D: Draw>(d: &Device, stream: &Stream, first: u64, mut y: ViewMut, op: &'
         // Row-major first, so that the loops visit elements in the order that numbers them.
         nest: Nest::new([&Layout::contiguous(own.shape), &own]),
         draw: PhantomData,
+    };
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => {
+            let Fill { first, samples, step, nest, .. } = fill;
+            return cuda::fill(gpu, op, D::KERNELS, stream, first, samples, &nest, step, y);
+        }
     };
     match y.dtype() {
         DType::F32 => fill.run(cpu, y.data::<f32>(op)?),

@@ -16,8 +16,8 @@ fn reduced_shapes(sizes: &[usize]) -> impl Iterator<Item = Dims> {
 }
 
 fn run_sum(device: &Device, x: View, y: ViewMut) -> Result {
-    let mut scratch = vec![0xffu8; sum_scratch(x.layout(), y.layout(), x.dtype())];
-    sum(device, x, y, &mut scratch)
+    let mut scratch = vec![0xffu8; sum_scratch(device, x.layout(), y.layout(), x.dtype())];
+    sum(device, x, y, (&mut scratch[..]).into())
 }
 
 /// What is wanted of every element of `y`, with the sum of sizes and the number of terms.
@@ -53,7 +53,7 @@ fn check<T: crate::Real>(devices: &[Device], from: &Layout, to: &Layout) {
             let (got, allowed) = (y[place].to_f64(), 4.0 * (*terms as f64).sqrt() * eps * size);
             assert!((got - want).abs() <= allowed, "{}: {from:?} to {to:?}: {got}, {want}", name(device));
         }
-        let Device::Cpu(cpu) = device;
+        let Device::Cpu(cpu) = device else { unreachable!() };
         match &bits {
             Some((isa, first)) if *isa == cpu.isa => assert!(first[..] == y[..], "{}: bits", name(device)),
             _ => bits = Some((cpu.isa, y.to_vec())),
@@ -156,6 +156,11 @@ fn shapes_that_do_not_reduce_are_errors() {
         "sum: [2, 3] does not reduce to [2, 2]: every size must stay or become 1"
     );
     let (x, layout) = (vec![0f32; 1000], row_major(&[1000]));
-    let result = sum(&device, View::of(&x, layout).unwrap(), ViewMut::of(&mut y, row_major(&[1])).unwrap(), &mut []);
+    let result = sum(
+        &device,
+        View::of(&x, layout).unwrap(),
+        ViewMut::of(&mut y, row_major(&[1])).unwrap(),
+        (&mut [][..]).into(),
+    );
     assert!(matches!(result, Err(KernelError::Buffer { .. })));
 }

@@ -5,8 +5,9 @@ use crate::testing::*;
 fn the_pixels_that_show_a_pixel_are_those_that_it_is_shown_by() {
     for (from, to) in (1..20).flat_map(|from| (1..20).map(move |to| (from, to))) {
         for i in 0..from {
-            let want: Vec<usize> = (0..to).filter(|&j| source(j, from, to) == (i..i + 1)).collect();
-            assert_eq!(targets(i, from, to).collect::<Vec<_>>(), want, "{i} of {from} in {to}");
+            let (shown, showing) = (Window::Shown { from, to }, Window::Showing { from, to });
+            let want: Vec<usize> = (0..to).filter(|&j| shown.range(j) == (i..i + 1)).collect();
+            assert_eq!(showing.range(i).collect::<Vec<_>>(), want, "{i} of {from} in {to}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Operands are row-major, of one shape, f32 or f64. A row's result depends on that row alone. -inf masks an element; a
 //! row that is masked throughout is NaN.
 
+pub(crate) mod cuda;
 pub mod reference;
 pub(crate) mod simd;
 #[cfg(test)]
@@ -18,10 +19,13 @@ pub fn forward(d: &Device, x: View, mut y: ViewMut) -> Result {
     let rows = Rows::of(OP, "x", x.layout())?;
     shaped(OP, "y", y.layout(), &x.layout().shape)?;
     Rows::of(OP, "y", y.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, OP, rows, x, y),
+    };
     let flops = forward_cost(x.layout()).flops;
     match x.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (x, y) = (x.dense::<f32>(OP)?, Parts::new(y.dense::<f32>(OP)?));
             cpu.team.share(rows.count, flops, |range| {
                 let at = range.start * rows.width..range.end * rows.width;
@@ -44,10 +48,13 @@ pub fn backward(d: &Device, y: View, g: View, mut dx: ViewMut) -> Result {
         shaped(OP, what, layout, &y.layout().shape)?;
         Rows::of(OP, what, layout)?;
     }
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::backward(gpu, OP, rows, y, g, dx),
+    };
     let flops = backward_cost(y.layout()).flops;
     match y.dtype() {
         DType::F32 => {
-            let Device::Cpu(cpu) = d;
             let (y, g, dx) = (y.dense::<f32>(OP)?, g.dense::<f32>(OP)?, Parts::new(dx.dense::<f32>(OP)?));
             cpu.team.share(rows.count, flops, |range| {
                 let at = range.start * rows.width..range.end * rows.width;

@@ -1,5 +1,7 @@
 //! Sums over rectangles of pixels: what nearest resizing, average pooling and their adjoints have in common.
 
+pub(crate) mod cuda;
+
 use crate::blocks::writable;
 use crate::cpu::team::Parts;
 use crate::cpu::{CpuContext, Kernel, Simd};
@@ -7,18 +9,49 @@ use crate::nest::Nest;
 use crate::{DType, Device, KernelError, Layout, Real, Result, View, ViewMut};
 use std::ops::Range;
 
+/// Which pixels of the input, along one axis, pixel `i` of the result sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Window {
+    /// The one of `from` pixels that it shows when they are shown in `to`.
+    Shown { from: usize, to: usize },
+    /// Those of `to` pixels that show it when `from` pixels are shown in them.
+    Showing { from: usize, to: usize },
+    /// `size` pixels, from `i * stride` on.
+    Taken { size: usize, stride: usize },
+    /// Those of `count` windows of `size` pixels, `stride` apart, that hold it.
+    Around { size: usize, stride: usize, count: usize },
+}
+
+impl Window {
+    pub(crate) fn range(self, i: usize) -> Range<usize> {
+        match self {
+            Window::Shown { from, to } => i * from / to..i * from / to + 1,
+            Window::Showing { from, to } => (i * to).div_ceil(from)..((i + 1) * to).div_ceil(from),
+            Window::Taken { size, stride } => i * stride..i * stride + size,
+            Window::Around { size, stride, count } => {
+                let end = count.min(i / stride + 1);
+                (i + 1).saturating_sub(size).div_ceil(stride).min(end)..end
+            }
+        }
+    }
+}
+
 /// `y[.., i, j] = scale * sum of x[.., k, l] over k in rows(i) and l in columns(j)`, added in ascending order; an empty sum
-/// is 0. Leading axes are equal; ranges lie inside `x`. f32 or f64, any strides, best with channels last.
+/// is 0. Leading axes are equal; ranges lie inside `x`. Any strides, best with channels last.
 pub(crate) fn sums(
     device: &Device,
     op: &'static str,
     scale: f64,
     x: View,
     mut y: ViewMut,
-    rows: impl Fn(usize) -> Range<usize> + Sync,
-    columns: impl Fn(usize) -> Range<usize> + Sync,
+    rows: Window,
+    columns: Window,
 ) -> Result {
-    let Device::Cpu(cpu) = device;
+    let cpu = match device {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::sums(gpu, op, scale, x, y, rows, columns),
+    };
+    let (rows, columns) = (|i| rows.range(i), |i| columns.range(i));
     writable(op, y.layout())?;
     let windows = Windows::new(x.layout(), y.layout());
     match y.dtype() {

@@ -20,7 +20,7 @@ impl Tensor {
         }
         let dims = |shape: &[usize]| crate::tensor::dims("attention", shape);
         let out = Tensor::empty(&device, dtype, Layout::in_order(dims(&[b, h, s, f])?, &[0, 2, 1, 3]))?;
-        let lse = Tensor::empty(&device, dtype, Layout::contiguous(dims(&[b, h, s])?))?;
+        let lse = Tensor::empty(&device, dtype.wide(), Layout::contiguous(dims(&[b, h, s])?))?;
         let [q, k, v] = [self, k, v].map(rows);
         let (q, k, v) = (q?, k?, v?);
         let d = device.kernels();
@@ -29,7 +29,7 @@ impl Tensor {
             let mut space = space.storage().write("attention")?;
             let (q, k, v) = (q.read("attention")?, k.read("attention")?, v.read("attention")?);
             let (mut to, mut to_lse) = (out.write("attention")?, lse.write("attention")?);
-            attention::forward(d, p, q.view()?, k.view()?, v.view()?, to.view()?, to_lse.view()?, space.bytes())?;
+            attention::forward(d, p, q.view()?, k.view()?, v.view()?, to.view()?, to_lse.view()?, space.data())?;
         }
         device.count(attention::forward_cost(q.layout(), k.layout(), v.layout()));
         Ok((out, lse))
@@ -43,7 +43,7 @@ impl Tensor {
         cotangent: &Tensor,
         p: &Attention,
     ) -> Result<[Tensor; 3]> {
-        let (device, dtype) = common("attention", &[q, k, v, out, lse, cotangent])?;
+        let (device, dtype) = common("attention", &[q, k, v, out, cotangent])?;
         let like = |x: &Tensor| Tensor::empty(&device, dtype, Layout::in_order(x.dims(), &[0, 2, 1, 3]));
         let (dq, dk, dv) = (like(q)?, like(k)?, like(v)?);
         let [q, k, v] = [q, k, v].map(rows);
@@ -68,7 +68,7 @@ impl Tensor {
                 to_q.view()?,
                 to_k.view()?,
                 to_v.view()?,
-                space.bytes(),
+                space.data(),
             )?;
         }
         device.count(attention::backward_cost(q.layout(), k.layout(), v.layout()));

@@ -28,15 +28,15 @@ impl Tensor {
         let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
         let x = x.read("conv2d")?;
         let x = x.view()?;
-        if dtype == DType::F32 {
+        if dtype == DType::F32 && device.is_cpu() {
             let packed = packed(weight, p, Role::Forward)?;
             let held = packed.read("conv2d")?;
-            let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
-            y.fill_with(cost, |y| conv::forward_packed(d, p, x, w, bias, y, space.bytes()))?;
+            let w = Packed { data: bytemuck::cast_slice(held.bytes("conv2d")?), shape: four(weight)? };
+            y.fill_with(cost, |y| conv::forward_packed(d, p, x, w, bias, y, space.data()))?;
         } else {
             let w = weight.read("conv2d")?;
             let w = w.view()?;
-            y.fill_with(cost, |y| conv::forward(d, p, x, w, bias, y, space.bytes()))?;
+            y.fill_with(cost, |y| conv::forward(d, p, x, w, bias, y, space.data()))?;
         }
         Ok(y)
     }
@@ -53,15 +53,15 @@ impl Tensor {
         let mut space = space.storage().write("conv2d")?;
         let g = g.read("conv2d")?;
         let g = g.view()?;
-        if dtype == DType::F32 {
+        if dtype == DType::F32 && device.is_cpu() {
             let packed = packed(weight, p, Role::InputGradient)?;
             let held = packed.read("conv2d")?;
-            let w = Packed { data: bytemuck::cast_slice(held.bytes()), shape: four(weight)? };
-            dx.fill_with(cost, |dx| conv::input_gradient_packed(d, p, g, w, dx, space.bytes()))?;
+            let w = Packed { data: bytemuck::cast_slice(held.bytes("conv2d")?), shape: four(weight)? };
+            dx.fill_with(cost, |dx| conv::input_gradient_packed(d, p, g, w, dx, space.data()))?;
         } else {
             let w = weight.read("conv2d")?;
             let w = w.view()?;
-            dx.fill_with(cost, |dx| conv::input_gradient(d, p, g, w, dx, space.bytes()))?;
+            dx.fill_with(cost, |dx| conv::input_gradient(d, p, g, w, dx, space.data()))?;
         }
         Ok(dx)
     }
@@ -77,7 +77,7 @@ impl Tensor {
         let mut space = space.storage().write("conv2d")?;
         let (x, g) = (x.read("conv2d")?, g.read("conv2d")?);
         let (x, g) = (x.view()?, g.view()?);
-        dw.fill_with(cost, |dw| conv::weight_gradient(d, p, x, g, dw, space.bytes()))?;
+        dw.fill_with(cost, |dw| conv::weight_gradient(d, p, x, g, dw, space.data()))?;
         Ok(dw)
     }
 }
@@ -102,13 +102,10 @@ fn packed(weight: &Tensor, p: &Conv, role: Role) -> Result<Arc<Storage>> {
         let device = weight.device();
         let storage = Storage::new(device, conv::packed_len(p, role, weight.layout()) * DType::F32.size())?;
         let from = weight.read("conv2d")?;
-        conv::pack(
-            device.kernels(),
-            p,
-            role,
-            from.view()?,
-            bytemuck::cast_slice_mut(storage.write("conv2d")?.bytes()),
-        )?;
+        let mut to = storage.write("conv2d")?;
+        let packed = bytemuck::cast_slice_mut(to.data().into_host("conv2d")?);
+        conv::pack(device.kernels(), p, role, from.view()?, packed)?;
+        drop(to);
         Ok(storage)
     })
 }

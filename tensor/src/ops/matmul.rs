@@ -29,7 +29,7 @@ impl Tensor {
         let (a, b) = (self.read("matmul")?, other.read("matmul")?);
         let (a, b) = (a.view()?, b.view()?);
         let cost = matmul::forward_cost(self.layout(), other.layout());
-        out.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, None, c, space.bytes()))?;
+        out.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, None, c, space.data()))?;
         Ok(out)
     }
 
@@ -65,15 +65,15 @@ impl Tensor {
         let cost = matmul::forward_cost(rows.layout(), turned.layout());
         let a = rows.read("linear")?;
         let a = a.view()?;
-        if dtype == DType::F32 {
+        if dtype == DType::F32 && device.is_cpu() {
             let packed = packed(weight)?;
             let held = packed.read("linear")?;
-            let packed = bytemuck::cast_slice(held.bytes());
+            let packed = bytemuck::cast_slice(held.bytes("linear")?);
             flat.fill_with(cost, |c| matmul::forward_packed(device.kernels(), a, packed, outer, bias, c))?;
         } else {
             let b = turned.read("linear")?;
             let b = b.view()?;
-            flat.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, bias, c, &mut []))?;
+            flat.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, bias, c, (&mut [][..]).into()))?;
         }
         Ok(out)
     }
@@ -88,7 +88,10 @@ fn packed(weight: &Tensor) -> Result<Arc<Storage>> {
         let storage =
             Storage::new(device, matmul::packed_len(turned.shape()[0], turned.shape()[1]) * DType::F32.size())?;
         let from = turned.read("linear")?;
-        matmul::pack(device.kernels(), from.view()?, bytemuck::cast_slice_mut(storage.write("linear")?.bytes()))?;
+        let mut to = storage.write("linear")?;
+        let packed = bytemuck::cast_slice_mut(to.data().into_host("linear")?);
+        matmul::pack(device.kernels(), from.view()?, packed)?;
+        drop(to);
         Ok(storage)
     })
 }

@@ -86,7 +86,7 @@ impl Tensor {
         let statistics = p.check(self, &affine)?;
         let x = p.ordered(self)?;
         let y = Tensor::empty(&device, dtype, x.layout().like(x.dims()))?;
-        let [mean, rstd] = [(); 2].map(|()| Tensor::empty(&device, dtype, Layout::contiguous(statistics)));
+        let [mean, rstd] = [(); 2].map(|()| Tensor::empty(&device, dtype.wide(), Layout::contiguous(statistics)));
         let (mean, rstd) = (mean?, rstd?);
         let owned = Owned::new(affine)?;
         let held = owned.read(p.name())?;
@@ -153,10 +153,10 @@ impl Tensor {
             let mut to = dx.write(op)?;
             match p {
                 Norm::Group(p) => {
-                    norm::group_backward(d, p, x, &affine, mean, rstd, g, to.view()?, gradients, space.bytes())?
+                    norm::group_backward(d, p, x, &affine, mean, rstd, g, to.view()?, gradients, space.data())?
                 }
                 Norm::Layer(p) => {
-                    norm::layer_backward(d, p, x, &affine, mean, rstd, g, to.view()?, gradients, space.bytes())?
+                    norm::layer_backward(d, p, x, &affine, mean, rstd, g, to.view()?, gradients, space.data())?
                 }
             }
         }

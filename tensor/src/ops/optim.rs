@@ -53,9 +53,12 @@ impl Tensor {
         let out =
             Tensor::empty(self.device(), DType::F64, Layout::contiguous(crate::tensor::dims("sum_of_squares", &[1])?))?;
         let cost = kernels::optim::sum_of_squares_cost(x.count(), x.dtype());
+        let d = self.device().kernels();
+        let space = super::scratch(self.device(), kernels::optim::sum_of_squares_scratch(d, x.count()))?;
+        let mut space = space.storage().write("sum_of_squares")?;
         let x = x.read("sum_of_squares")?;
         let x = x.view()?;
-        out.fill_with(cost, |y| kernels::optim::sum_of_squares(self.device().kernels(), x, y))?;
+        out.fill_with(cost, |y| kernels::optim::sum_of_squares(d, x, y, space.data()))?;
         Ok(out)
     }
 }

@@ -9,12 +9,15 @@ impl Tensor {
     #[track_caller]
     pub fn sum_keep(&self, axes: &[usize]) -> Result<Tensor> {
         let out = self.reduced("sum", axes)?;
-        let scratch = scratch(self.device(), kernels::reduce::sum_scratch(self.layout(), out.layout(), self.dtype()))?;
+        let scratch = scratch(
+            self.device(),
+            kernels::reduce::sum_scratch(self.device().kernels(), self.layout(), out.layout(), self.dtype()),
+        )?;
         let mut scratch = scratch.storage().write("sum")?;
         let x = self.read("sum")?;
         let x = x.view()?;
         let cost = kernels::reduce::sum_cost(self.layout(), out.layout(), self.dtype());
-        out.fill_with(cost, |y| kernels::reduce::sum(self.device().kernels(), x, y, scratch.bytes()))?;
+        out.fill_with(cost, |y| kernels::reduce::sum(self.device().kernels(), x, y, scratch.data()))?;
         Ok(out)
     }
 

@@ -7,11 +7,11 @@ mod tiles;
 use super::affine::{Affine, AffineGradients};
 use super::fold::{Blocks, fold};
 use super::reference::{Norm, Sets};
-use super::{Sizes, define_backward, define_forward};
+use super::{Sizes, cuda, define_backward, define_forward};
 use crate::cpu::team::Parts;
 use crate::layout::MAX_RANK;
 use crate::rows::shaped;
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use crate::{Cost, DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 use backward::Backward;
 use forward::Forward;
 use tiles::Tiles;
@@ -28,7 +28,8 @@ pub struct GroupNorm {
 }
 
 /// y, mean and rstd. x, y: `[n, c, ..]`, dense, stored with the channels last; mean, rstd: `[n, groups]`, kept for the
-/// backward. All of the dtype of x, f32 or f64.
+/// backward. All of the dtype of x, f32 or f64; on a GPU
+/// also bf16 and f16, with statistics in f32.
 ///
 /// In f32 the sums are of x - m and (x - m)^2, with m the mean of every eighth position: m is so near the mean, in units
 /// of the deviation, that the difference of the two sums loses at most a factor of 9 to cancellation.
@@ -43,9 +44,12 @@ pub fn group_forward(
 ) -> Result {
     const OP: &str = "group_norm";
     let norm = p.over(OP, x.layout(), &[("y", y.layout())], mean.layout(), rstd.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, OP, norm, x, affine, y, mean, rstd),
+    };
     match x.dtype() {
         DType::F32 if x.layout().count() > 0 => {
-            let Device::Cpu(cpu) = d;
             let flops = group_forward_cost(p, x.layout()).flops;
             let (x, affine) = (x.dense(OP)?, affine.typed(OP, norm.sizes)?);
             let (y, mean, rstd) = (y.dense(OP)?, mean.dense(OP)?, rstd.dense(OP)?);
@@ -75,19 +79,22 @@ pub fn group_backward(
     g: View,
     mut dx: ViewMut,
     mut gradients: AffineGradients,
-    scratch: &mut [u8],
+    scratch: Scratch,
 ) -> Result {
     const OP: &str = "group_norm backward";
     let norm = p.over(OP, x.layout(), &[("g", g.layout()), ("dx", dx.layout())], mean.layout(), rstd.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::backward(gpu, OP, norm, x, affine, mean, rstd, g, dx, gradients, scratch),
+    };
     match x.dtype() {
         DType::F32 if x.layout().count() > 0 => {
-            let Device::Cpu(cpu) = d;
             let flops = group_backward_cost(p, x.layout()).flops;
             let (x, affine, g) = (x.dense(OP)?, affine.typed(OP, norm.sizes)?, g.dense(OP)?);
             let (mean, rstd, dx) = (mean.dense(OP)?, rstd.dense(OP)?, Parts::new(dx.dense(OP)?));
             let gradients = gradients.typed(OP, norm.sizes)?;
             let blocks = Blocks { sizes: norm.sizes, per_sample: 1 };
-            let sums = scratch::floats(scratch, blocks.floats(), OP)?;
+            let sums = scratch::floats(scratch.into_host(OP)?, blocks.floats(), OP)?;
             let (a, b) = sums.split_at_mut(blocks.floats() / 2);
             let (a, b) = (Parts::new(a), Parts::new(b));
             let tiles = Tiles::new(cpu.isa, p, norm.sizes);
@@ -104,7 +111,10 @@ pub fn group_backward(
 }
 
 /// Bytes of scratch for [`group_backward`]; x: `[n, c, ..]`.
-pub fn group_backward_scratch(_d: &Device, _p: &GroupNorm, x: &Layout, dtype: DType) -> usize {
+pub fn group_backward_scratch(d: &Device, _p: &GroupNorm, x: &Layout, dtype: DType) -> usize {
+    if let (Device::Cuda(_), &[samples, channels, ref space @ ..]) = (d, &*x.shape) {
+        return cuda::backward_scratch(Sizes { samples, positions: space.iter().product(), channels }, dtype);
+    }
     if dtype != DType::F32 { 0 } else { scratch::bytes(2 * x.shape.iter().take(2).product::<usize>()) }
 }
 

@@ -6,10 +6,10 @@ mod forward;
 use super::affine::{Affine, AffineGradients};
 use super::fold::{Blocks, fold};
 use super::reference::{Norm, Sets};
-use super::{Sizes, define_backward, define_forward};
+use super::{Sizes, cuda, define_backward, define_forward};
 use crate::cpu::team::Parts;
 use crate::rows::{Rows, shaped};
-use crate::{Cost, DType, Device, KernelError, Layout, Result, View, ViewMut, scratch};
+use crate::{Cost, DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 use backward::Backward;
 use forward::Forward;
 
@@ -26,7 +26,7 @@ pub struct LayerNorm {
 const BLOCK: usize = 32;
 
 /// y, mean and rstd. x, y: `[.., c]`, row-major; mean, rstd: `[..]`, one for each row, kept for the backward. All of the
-/// dtype of x, f32 or f64. With a scale or shift of `[n, c]`, x is `[n, .., c]`.
+/// dtype of x, f32 or f64; on a GPU also bf16 and f16, with statistics in f32. With a scale or shift of `[n, c]`, x is `[n, .., c]`.
 pub fn layer_forward(
     d: &Device,
     p: &LayerNorm,
@@ -39,9 +39,12 @@ pub fn layer_forward(
     const OP: &str = "layer_norm";
     let per_sample = affine.scale.is_some() || affine.shift.is_some();
     let norm = p.over(OP, x.layout(), per_sample, &[("y", y.layout())], mean.layout(), rstd.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::forward(gpu, OP, norm, x, affine, y, mean, rstd),
+    };
     match x.dtype() {
         DType::F32 if x.layout().count() > 0 => {
-            let Device::Cpu(cpu) = d;
             let (flops, channels) = (layer_forward_cost(p, x.layout()).flops, norm.sizes.channels);
             let (x, affine) = (x.dense::<f32>(OP)?, affine.typed(OP, norm.sizes)?);
             let (y, mean, rstd) = (y.dense(OP)?, mean.dense(OP)?, rstd.dense(OP)?);
@@ -74,22 +77,25 @@ pub fn layer_backward(
     g: View,
     mut dx: ViewMut,
     mut gradients: AffineGradients,
-    scratch: &mut [u8],
+    scratch: Scratch,
 ) -> Result {
     const OP: &str = "layer_norm backward";
     let given = affine.scale.is_some() || affine.shift.is_some();
     let per_sample = given || gradients.scale.is_some() || gradients.shift.is_some();
     let like = [("g", g.layout()), ("dx", dx.layout())];
     let norm = p.over(OP, x.layout(), per_sample, &like, mean.layout(), rstd.layout())?;
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(gpu) => return cuda::backward(gpu, OP, norm, x, affine, mean, rstd, g, dx, gradients, scratch),
+    };
     match x.dtype() {
         DType::F32 if x.layout().count() > 0 => {
-            let Device::Cpu(cpu) = d;
             let (flops, Sizes { positions, channels, .. }) = (layer_backward_cost(p, x.layout()).flops, norm.sizes);
             let (x, affine, g) = (x.dense::<f32>(OP)?, affine.typed(OP, norm.sizes)?, g.dense::<f32>(OP)?);
             let (mean, rstd, dx) = (mean.dense::<f32>(OP)?, rstd.dense::<f32>(OP)?, Parts::new(dx.dense(OP)?));
             let gradients = gradients.typed(OP, norm.sizes)?;
             let blocks = Blocks { sizes: norm.sizes, per_sample: positions.div_ceil(BLOCK) };
-            let sums = scratch::floats(scratch, blocks.floats(), OP)?;
+            let sums = scratch::floats(scratch.into_host(OP)?, blocks.floats(), OP)?;
             let (a, b) = sums.split_at_mut(blocks.floats() / 2);
             let (a, b) = (Parts::new(a), Parts::new(b));
             cpu.team.share(norm.sizes.samples * blocks.per_sample, flops, |range| {
@@ -115,7 +121,10 @@ pub fn layer_backward(
 
 /// Bytes of scratch for [`layer_backward`]; x: `[.., c]`. `per_sample`: whether a scale or a shift, or the gradient of
 /// one, takes part.
-pub fn layer_backward_scratch(_d: &Device, _p: &LayerNorm, x: &Layout, per_sample: bool, dtype: DType) -> usize {
+pub fn layer_backward_scratch(d: &Device, _p: &LayerNorm, x: &Layout, per_sample: bool, dtype: DType) -> usize {
+    if let (Device::Cuda(_), Some(sizes)) = (d, LayerNorm::sizes(x, per_sample)) {
+        return cuda::backward_scratch(sizes, dtype);
+    }
     match (dtype, LayerNorm::sizes(x, per_sample)) {
         (DType::F32, Some(sizes)) => {
             scratch::bytes(Blocks { sizes, per_sample: sizes.positions.div_ceil(BLOCK) }.floats())

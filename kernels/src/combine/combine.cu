@@ -1,0 +1,46 @@
+// Linear combinations: y = sum of c_i x_i, and y += c x. Bound by memory: each operand is read once, 16 bytes at a time.
+#include "block.cuh"
+#include "strided.cuh"
+
+constexpr int TERMS = 8;
+
+struct Coefficients {
+    f64 at[TERMS];
+};
+
+template <class T> __device__ void combine(const Elementwise<TERMS + 1>& e, const Coefficients& c, int terms) {
+    using Wide = typename Computes<T>::In;
+    elementwise<T>(e, terms, [&](const Wide* x, Wide) {
+        Wide sum = Wide(c.at[0]) * x[0];
+        for (int i = 1; i < TERMS; i++)
+            if (i < terms) sum = mul_add(Wide(c.at[i]), x[i], sum);
+        return sum;
+    });
+}
+
+// The most frequent number of terms by far, in fewer registers.
+template <class T> __device__ void combine2(const Elementwise<3>& e, const Coefficients& c) {
+    using Wide = typename Computes<T>::In;
+    elementwise<T>(e, 2, [&](const Wide* x, Wide) { return mul_add(Wide(c.at[1]), x[1], Wide(c.at[0]) * x[0]); });
+}
+
+template <class T> __device__ void accumulate(const Elementwise<2>& e, f64 c) {
+    using Wide = typename Computes<T>::In;
+    elementwise<T, 2, true>(e, 1, [&](const Wide* x, Wide y) { return mul_add(Wide(c), x[0], y); });
+}
+
+#define KERNELS(T)                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(256)                                                                  \
+        combine_##T(Elementwise<TERMS + 1> e, Coefficients c, i32 terms) { combine<T>(e, c, terms); }                  \
+    REGISTER_KERNEL(combine_##T);                                                                                      \
+    extern "C" __global__ void __launch_bounds__(256)                                                                  \
+        combine2_##T(Elementwise<3> e, Coefficients c) { combine2<T>(e, c); }                                          \
+    REGISTER_KERNEL(combine2_##T);                                                                                     \
+    extern "C" __global__ void __launch_bounds__(256)                                                                  \
+        accumulate_##T(Elementwise<2> e, f64 c) { accumulate<T>(e, c); }                                               \
+    REGISTER_KERNEL(accumulate_##T);
+
+KERNELS(f32)
+KERNELS(f64)
+KERNELS(bf16)
+KERNELS(f16)

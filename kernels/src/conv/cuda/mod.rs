@@ -1,0 +1,133 @@
+//! Convolution and its gradients on a GPU.
+//!
+//! | version | idea | figure |
+//! | --- | --- | --- |
+//! | v1 | implicit matrix products on the ordinary cores | not yet measured |
+
+use super::geometry::Conv;
+use crate::cuda::elementwise::{real, reals};
+use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
+use crate::{DType, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
+
+pub(crate) static V1: Source = Source { name: "conv_v1.cu", text: include_str!("v1.cu") };
+
+const OP: &str = "conv";
+/// Rows and columns of a block's results; as in `tile.cuh`.
+const TILE: usize = 64;
+/// Output pixels of a share of a weight gradient, at the least.
+const SHARE: usize = 1024;
+/// Shares, at most.
+const SHARES: usize = 64;
+
+/// Operands have been checked.
+pub(super) fn forward(cuda: &CudaContext, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut) -> Result {
+    let dtype = same(y.dtype(), &[Some(x), Some(w), bias])?;
+    let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
+    let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
+    let (x, w, y) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
+    let grid = g.grid(g.n * g.ho * g.wo, g.o);
+    cuda.launch(&V1, real(OP, reals!("conv_v1"), dtype)?, grid, &[&x, &w, &bias, &y, &g])
+}
+
+/// Operands have been checked.
+pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx: ViewMut) -> Result {
+    let dtype = same(dx.dtype(), &[Some(dy), Some(w)])?;
+    let g = Geometry::of(p, dx.layout(), w.layout(), dy.layout())?;
+    let (dy, w, dx) = (dy.pointer(OP)?, w.pointer(OP)?, dx.pointer(OP)?);
+    let grid = g.grid(g.n * g.h * g.w, g.c);
+    cuda.launch(&V1, real(OP, reals!("conv_input_gradient_v1"), dtype)?, grid, &[&dy, &w, &dx, &g])
+}
+
+/// Operands have been checked.
+pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, dw: ViewMut, space: Scratch) -> Result {
+    let dtype = same(dw.dtype(), &[Some(x), Some(dy)])?;
+    let g = Geometry::of(p, x.layout(), dw.layout(), dy.layout())?;
+    let (shares, share) = shares(dy.layout());
+    let room = weight_gradient_scratch(dy.layout(), dw.layout(), dtype);
+    let partial = scratch::device(&space, room, OP)?;
+    let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
+    let mut grid = g.grid(g.o, g.c * g.kh * g.kw);
+    grid.blocks[2] *= shares;
+    let name = real(OP, reals!("conv_weight_gradient_v1"), dtype)?;
+    cuda.launch(&V1, name, grid, &[&x, &dy, &partial, &g, &(share as u32)])?;
+    let grid = Grid::stride(cuda, (g.groups * g.o * g.c * g.kh * g.kw) as usize);
+    cuda.launch(&V1, real(OP, reals!("conv_add_shares"), dtype)?, grid, &[&partial, &dw, &g, &(shares as u32)])
+}
+
+/// Bytes of scratch of [`weight_gradient`].
+pub(super) fn weight_gradient_scratch(y: &Layout, w: &Layout, dtype: DType) -> usize {
+    dtype.wide().size() * w.count() * shares(y).0
+}
+
+/// How many shares the output pixels fall into, and the pixels of one: a function of the shape alone.
+fn shares(y: &Layout) -> (usize, usize) {
+    let pixels = y.shape[0] * y.shape[2] * y.shape[3];
+    let shares = pixels.div_ceil(SHARE).clamp(1, SHARES);
+    (pixels.div_ceil(pixels.div_ceil(shares).max(1)).max(1), pixels.div_ceil(shares).max(1))
+}
+
+fn same(dtype: DType, operands: &[Option<View>]) -> Result<DType> {
+    match operands.iter().flatten().find(|view| view.dtype() != dtype) {
+        None => Ok(dtype),
+        Some(other) => Err(KernelError::DType { op: OP, got: other.dtype(), want: dtype.name() }),
+    }
+}
+
+/// `Geometry` of `v1.cu`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Geometry {
+    n: u32,
+    c: u32,
+    h: u32,
+    w: u32,
+    o: u32,
+    ho: u32,
+    wo: u32,
+    kh: u32,
+    kw: u32,
+    stride: [u32; 2],
+    before: [u32; 2],
+    dilation: [u32; 2],
+    groups: u32,
+    weight: [u32; 4],
+}
+
+// SAFETY: u32 throughout, so no padding.
+unsafe impl bytemuck::Zeroable for Geometry {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Geometry {}
+
+impl Geometry {
+    fn of(p: &Conv, x: &Layout, w: &Layout, y: &Layout) -> Result<Geometry> {
+        let most = [x, w, y].map(|layout| layout.end()).into_iter().max().unwrap_or(0);
+        let reach = p.padding.iter().flatten().chain(&p.dilation).copied().max().unwrap_or(0);
+        if most >= 1 << 31 || reach >= 1 << 20 {
+            let what = format!("{p:?} of {:?} with {:?}: at most 2^31 elements on a GPU", x.shape, w.shape);
+            return Err(KernelError::Shape { op: OP, what });
+        }
+        let pair = |of: [usize; 2]| of.map(|n| n as u32);
+        Ok(Geometry {
+            n: x.shape[0] as u32,
+            c: w.shape[1] as u32,
+            h: x.shape[2] as u32,
+            w: x.shape[3] as u32,
+            o: (w.shape[0] / p.groups) as u32,
+            ho: y.shape[2] as u32,
+            wo: y.shape[3] as u32,
+            kh: w.shape[2] as u32,
+            kw: w.shape[3] as u32,
+            stride: pair(p.stride),
+            before: pair([p.padding[0][0], p.padding[1][0]]),
+            dilation: pair(p.dilation),
+            groups: p.groups as u32,
+            weight: std::array::from_fn(|axis| w.strides[axis] as u32),
+        })
+    }
+
+    /// Tiles over `rows` x `columns`, for every group.
+    fn grid(&self, rows: u32, columns: u32) -> Grid {
+        let tiles = |count: u32| (count as usize).div_ceil(TILE);
+        Grid { blocks: [tiles(rows), tiles(columns), self.groups as usize], ..Grid::new(1, 256) }
+    }
+}

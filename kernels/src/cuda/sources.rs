@@ -1,0 +1,63 @@
+//! Every CUDA C++ file of the crate.
+
+/// A file: its name and what it says.
+pub struct Source {
+    /// As in messages, and in `#include`.
+    pub name: &'static str,
+    /// The text.
+    pub text: &'static str,
+}
+
+macro_rules! header {
+    ($name:literal) => {
+        Source { name: $name, text: include_str!(concat!("../../cuda/", $name)) }
+    };
+}
+
+/// The words that kernels are written in; `cuda/` beside `src/`.
+pub const HEADERS: &[Source] = &[
+    header!("async_copy.cuh"),
+    header!("block.cuh"),
+    header!("hopper.cuh"),
+    header!("matrix_descriptor.cuh"),
+    header!("mbarrier.cuh"),
+    header!("numbers.cuh"),
+    header!("strided.cuh"),
+    header!("tensor_core.cuh"),
+    header!("tile.cuh"),
+    header!("tma.cuh"),
+    header!("wgmma.cuh"),
+    header!("wgmma_shapes.cuh"),
+];
+
+/// All files of kernels, each beside the family it belongs to.
+pub const ALL: &[&Source] = &[
+    &crate::attention::cuda::V1,
+    &crate::combine::cuda::SOURCE,
+    &crate::conv::cuda::V1,
+    &crate::copy::cuda::SOURCE,
+    &crate::cross_entropy::cuda::SOURCE,
+    &crate::gather::cuda::SOURCE,
+    &crate::matmul::cuda::V1,
+    &crate::multiply::cuda::SOURCE,
+    &crate::norm::cuda::SOURCE,
+    &crate::optim::cuda::SOURCE,
+    &crate::pointwise::cuda::SOURCE,
+    &crate::random::cuda::SOURCE,
+    &crate::reduce::cuda::SOURCE,
+    &crate::softmax::cuda::SOURCE,
+    &crate::window::cuda::SOURCE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_header_is_left_out() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/cuda")).unwrap();
+        let mut found: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        found.sort();
+        assert_eq!(found, HEADERS.iter().map(|header| header.name).collect::<Vec<_>>());
+    }
+}

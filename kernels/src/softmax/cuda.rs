@@ -1,0 +1,27 @@
+//! Softmax on a GPU.
+
+use crate::cuda::elementwise::{real, reals};
+use crate::cuda::{CudaContext, Grid, Source};
+use crate::rows::Rows;
+use crate::{Result, View, ViewMut};
+
+pub(crate) static SOURCE: Source = Source { name: "softmax.cu", text: include_str!("softmax.cu") };
+
+/// Rows of a block; as in `softmax.cu`.
+const ROWS: usize = 8;
+
+pub(super) fn forward(cuda: &CudaContext, op: &'static str, rows: Rows, x: View, y: ViewMut) -> Result {
+    let name = real(op, reals!("softmax"), y.dtype())?;
+    let (x, y) = (x.pointer(op)?, y.pointer(op)?);
+    cuda.launch(&SOURCE, name, grid(rows), &[&x, &y, &(rows.count as u32), &(rows.width as u32)])
+}
+
+pub(super) fn backward(cuda: &CudaContext, op: &'static str, rows: Rows, y: View, g: View, dx: ViewMut) -> Result {
+    let name = real(op, reals!("softmax_backward"), dx.dtype())?;
+    let (y, g, dx) = (y.pointer(op)?, g.pointer(op)?, dx.pointer(op)?);
+    cuda.launch(&SOURCE, name, grid(rows), &[&y, &g, &dx, &(rows.count as u32), &(rows.width as u32)])
+}
+
+fn grid(rows: Rows) -> Grid {
+    Grid::new(rows.count.div_ceil(ROWS), 32 * ROWS)
+}

@@ -1,0 +1,202 @@
+//! Everything that runs on a GPU, on whatever CUDA driver there is: a GPU's, or the stand-in of `scripts/emulated-gpu`.
+//!
+//! Without a driver nothing is tested, and a line says so, unless `CONSORT_NEED_CUDA` is set.
+
+use autograd::Var;
+use autograd::ops::registry;
+use nn::{Init, Network, UNet2D, UNet2DConfig};
+use tensor::ops::optim::Adam;
+use tensor::ops::random::Stream;
+use tensor::{DType, Device, Result, Tensor};
+
+/// The first GPU; nothing where there is none and none is needed.
+fn gpu() -> Option<Device> {
+    match Device::cuda(0, |line| eprintln!("{line}")) {
+        Ok(device) => Some(device),
+        Err(missing) => {
+            assert!(std::env::var_os("CONSORT_NEED_CUDA").is_none(), "{missing}");
+            eprintln!("NOT TESTED: {missing}");
+            None
+        }
+    }
+}
+
+fn check_registry(dtype: DType) {
+    let Some(gpu) = gpu() else { return };
+    for (name, cases) in registry() {
+        for case in cases {
+            autograd::check::check_op_on(&gpu, dtype, name, &case);
+        }
+    }
+}
+
+#[test]
+fn every_op_passes_its_rows_in_f32() {
+    check_registry(DType::F32);
+}
+
+#[test]
+fn every_op_passes_its_rows_in_bf16() {
+    check_registry(DType::BF16);
+}
+
+#[test]
+fn every_op_passes_its_rows_in_f16() {
+    check_registry(DType::F16);
+}
+
+#[test]
+fn random_numbers_have_the_bits_of_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    let stream = Stream { seed: 0x1234_5678_9ABC_DEF0, purpose: 3, step: 7 };
+    for shape in [&[3, 5][..], &[2, 3, 4, 5], &[1, 1], &[4, 0], &[2, 1000]] {
+        for dtype in [DType::F32, DType::F64] {
+            let normal = |d: &Device| Tensor::normal(d, dtype, shape, &stream, 11)?.to_f64();
+            assert_eq!(normal(&gpu)?, normal(&cpu)?, "normal {shape:?} {dtype}");
+            let uniform = |d: &Device| Tensor::uniform(d, dtype, shape, &stream, 11)?.to_f64();
+            assert_eq!(uniform(&gpu)?, uniform(&cpu)?, "uniform {shape:?} {dtype}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn casts_and_copies_have_the_bits_of_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    let numbers = [0.0, -0.0, 1.0, -1.5, 255.0, 256.7, -3.9, 65504.0, 65520.0, 1e-8, 6e-8, 3.39e38, 1e300, -1e300];
+    let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.0 + f64::EPSILON, 1.000_000_059_604_644_8, 0.1];
+    let numbers: Vec<f64> = numbers.into_iter().chain(special).collect();
+    let all = [DType::F32, DType::F64, DType::BF16, DType::F16, DType::U8, DType::I64];
+    let same =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
+    for from in all {
+        for to in all {
+            let through = |d: &Device| {
+                let x = Tensor::from_slice(&cpu, &[numbers.len()], &numbers)?.cast(from)?.to_device(d)?;
+                x.cast(to)?.to_device(&cpu)?.to_f64()
+            };
+            let (got, want) = (through(&gpu)?, through(&cpu)?);
+            assert!(same(&got, &want), "{from} to {to}: {got:?}, expected {want:?}");
+        }
+        let turned = |d: &Device| {
+            let x = Tensor::from_slice(&cpu, &[4, 5], &numbers)?.cast(from)?.to_device(d)?;
+            x.transpose(0, 1)?.contiguous()?.pad(&[7, 6], &[1, 2])?.to_device(&cpu)?.to_f64()
+        };
+        assert!(same(&turned(&gpu)?, &turned(&cpu)?), "{from} turned");
+    }
+    Ok(())
+}
+
+#[test]
+fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    for (shape, axes) in [
+        (&[3, 10_000][..], &[1][..]),
+        (&[10_000, 3], &[0]),
+        (&[50, 200, 3], &[0, 1]),
+        (&[9, 30, 40], &[0, 1, 2]),
+        (&[2, 5000, 4], &[1]),
+    ] {
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            let x =
+                Tensor::normal(&cpu, DType::F32, shape, &Stream { seed: 5, purpose: 0, step: 0 }, 0)?.cast(dtype)?;
+            let got = x.to_device(&gpu)?.sum_keep(axes)?.to_f64()?;
+            let (wide, terms) = (x.cast(DType::F64)?, axes.iter().map(|&axis| shape[axis]).product::<usize>());
+            // Of n terms of size 1, in a tree: some lg n roundings of a sum of sqrt(n), and that of the result.
+            let accumulated = dtype.wide().epsilon() * 16.0 * (terms as f64).sqrt();
+            for (got, want) in got.iter().zip(wide.sum_keep(axes)?.to_f64()?) {
+                let allowed = accumulated + dtype.epsilon() * want.abs();
+                assert!((got - want).abs() <= allowed, "{shape:?} over {axes:?} in {dtype}: {got}, expected {want}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn updates_of_parameters_agree_with_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let (cpu, count) = (Device::cpu(1), 10_000);
+    let draw =
+        |d: &Device, dtype, purpose| Tensor::normal(d, dtype, &[count], &Stream { seed: 1, purpose, step: 0 }, 0);
+    for (dtype, eps) in [(DType::F32, f64::from(f32::EPSILON)), (DType::F64, f64::EPSILON)] {
+        let run = |d: &Device| -> Result<[Vec<f64>; 5]> {
+            let (mut param, grad) = (draw(d, dtype, 0)?, draw(d, dtype, 1)?);
+            let (mut m, mut v) =
+                (draw(d, dtype, 2)?, draw(d, dtype, 3)?.map(tensor::ops::pointwise::Function::Square, 0)?);
+            let adam = Adam { weight_decay: 0.1, ..Adam::default() };
+            param.adam_step(&adam, 1e-2, 3, 0.5, &grad, &mut m, &mut v)?;
+            let mut average = grad.copy()?;
+            average.ema_step(0.9, &param)?;
+            Ok([param.to_f64()?, m.to_f64()?, v.to_f64()?, average.to_f64()?, grad.sum_of_squares()?.to_f64()?])
+        };
+        for (what, (got, want)) in ["param", "m", "v", "ema", "sum"].iter().zip(run(&gpu)?.iter().zip(&run(&cpu)?)) {
+            for (got, want) in got.iter().zip(want) {
+                // Some eight roundings, in another order where the device fuses.
+                assert!((got - want).abs() <= 8.0 * eps * (want.abs() + 1.0), "{what} {dtype}: {got}, {want}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Five steps of a sampler: `x <- x + 0.1 net(x)`.
+fn five_steps(model: &UNet2D, x: &Tensor, times: &[Tensor]) -> Result<Tensor> {
+    let mut x = x.clone();
+    for time in times {
+        let drift = model.forward(&Var::constant(x.clone()), time).unwrap();
+        x = Tensor::combine(&[(1.0, &x), (0.1, drift.value())])?;
+    }
+    Ok(x)
+}
+
+#[test]
+fn a_recorded_sampler_replays_to_the_same_bits() -> Result<()> {
+    if gpu().is_none() {
+        return Ok(());
+    }
+    // Recording needs memory that is used again.
+    let gpu = Device::cuda_with(0, false, |_| {})?;
+    let names = |names: [&str; 2]| names.map(String::from).to_vec();
+    let config = UNet2DConfig {
+        in_channels: 1,
+        out_channels: 1,
+        layers_per_block: 1,
+        block_out_channels: vec![8, 16],
+        down_block_types: names(["DownBlock2D", "AttnDownBlock2D"]),
+        up_block_types: names(["AttnUpBlock2D", "UpBlock2D"]),
+        norm_num_groups: 4,
+        ..UNet2DConfig::default()
+    };
+    let model = UNet2D::new(config, &mut Init::seeded(&gpu, 1)).unwrap();
+    let draw = |step| Tensor::normal(&gpu, DType::F32, &[1, 1, 12, 8], &Stream { seed: 1, purpose: 0, step }, 0);
+    let times = (0..5).map(|i| Tensor::from_slice(&gpu, &[1], &[900.0f32 - 200.0 * i as f32]));
+    let times = times.collect::<Result<Vec<_>>>()?;
+
+    let cold = gpu.record(|| five_steps(&model, &draw(0)?, &times)).map(|_| ()).unwrap_err().to_string();
+    assert!(cold.contains("while a CUDA graph is recorded"), "{cold}");
+
+    let mut x = draw(0)?;
+    let want = [five_steps(&model, &x, &times)?.to_vec::<f32>()?, five_steps(&model, &draw(1)?, &times)?.to_vec()?];
+    let before = gpu.pool().account();
+    let (mut graph, y) = gpu.record(|| five_steps(&model, &x, &times))?;
+    assert_eq!(gpu.pool().account().syncs, before.syncs);
+    let read_back = gpu.record(|| y.to_vec::<f32>()).map(|_| ()).unwrap_err().to_string();
+    assert!(read_back.contains("while a CUDA graph is recorded"), "{read_back}");
+    for want in want.iter().cycle().take(4).enumerate().map(|(i, want)| (i as u32 % 2, want)) {
+        x.overwrite(&draw(want.0)?)?;
+        // What comes between must not get the graph's memory.
+        let other = five_steps(&model, &draw(7)?, &times)?;
+        graph.replay()?;
+        assert_eq!(&y.to_vec::<f32>()?, want.1);
+        drop(other);
+    }
+    // The inputs outlive their owners.
+    drop((x, times, model));
+    graph.replay()?;
+    assert_eq!(y.to_vec::<f32>()?, want[1]);
+    Ok(())
+}
