@@ -14,10 +14,14 @@ use std::sync::{Mutex, PoisonError};
 /// The environment variable that says where machine code comes from.
 const MODULES: &str = "CONSORT_CUDA_MODULES";
 
+/// Whether the driver brings the kernels itself, as a stand-in does that runs them on the processor.
+pub(super) fn are_builtin() -> bool {
+    std::env::var_os(MODULES).is_some_and(|value| value == "builtin")
+}
+
 /// The machine code for one architecture.
 pub(super) struct Cubins {
     architecture: String,
-    /// Whether the driver brings the kernels itself, as a stand-in does that runs them on the processor.
     builtin: bool,
     tell: Box<dyn Fn(&str) + Send + Sync>,
     compiled: Mutex<HashMap<&'static str, Vec<u8>>>,
@@ -25,8 +29,7 @@ pub(super) struct Cubins {
 
 impl Cubins {
     pub(super) fn new(architecture: String, tell: Box<dyn Fn(&str) + Send + Sync>) -> Cubins {
-        let builtin = std::env::var_os(MODULES).is_some_and(|value| value == "builtin");
-        Cubins { architecture, builtin, tell, compiled: Mutex::default() }
+        Cubins { architecture, builtin: are_builtin(), tell, compiled: Mutex::default() }
     }
 
     /// The machine code of `source`: from disk, or compiled. The first that is missing has all compiled that are missing,

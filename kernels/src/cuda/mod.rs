@@ -92,14 +92,16 @@ impl CudaContext {
         Ok(CudaContext { context, stream, properties, cubins, modules, functions, capturing })
     }
 
-    /// Why no GPU can be used, or nothing when at least one can.
+    /// Why no GPU can be used, or nothing when at least one can: there is a driver, it knows a device, and there is a
+    /// compiler for the kernels.
     pub fn missing() -> Option<String> {
         let counted =
             driver::load().and_then(|()| check("counting devices", cudarc::driver::CudaContext::device_count()));
-        match counted {
-            Ok(0) => Some("the CUDA driver knows no device".into()),
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
+        match (counted, cubins::are_builtin()) {
+            (Err(error), _) => Some(error.to_string()),
+            (Ok(0), _) => Some("the CUDA driver knows no device".into()),
+            (Ok(_), true) => None,
+            (Ok(_), false) => nvrtc::version().err().map(|error| error.to_string()),
         }
     }
 
