@@ -31,6 +31,7 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod resize;
+pub mod rope;
 mod rows;
 mod scratch;
 pub mod softmax;

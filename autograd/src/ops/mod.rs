@@ -15,6 +15,7 @@ pub mod pointwise;
 pub mod pool;
 pub mod reduce;
 pub mod resize;
+pub mod rope;
 pub mod shape;
 pub mod softmax;
 
@@ -38,6 +39,7 @@ pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
         pool::rows(),
         reduce::rows(),
         resize::rows(),
+        rope::rows(),
         shape::rows(),
         softmax::rows(),
     ];

@@ -45,6 +45,7 @@ pub const ALL: &[&Source] = &[
     &crate::pointwise::cuda::SOURCE,
     &crate::random::cuda::SOURCE,
     &crate::reduce::cuda::SOURCE,
+    &crate::rope::cuda::SOURCE,
     &crate::softmax::cuda::SOURCE,
     &crate::window::cuda::SOURCE,
 ];

@@ -19,6 +19,7 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod resize;
+pub mod rope;
 pub mod shape;
 pub mod softmax;
 
