@@ -37,6 +37,7 @@ pub const ALL: &[&Source] = &[
     &crate::attention::cuda::V1,
     &crate::combine::cuda::SOURCE,
     &crate::conv::cuda::V1,
+    &crate::conv::cuda::V2,
     &crate::copy::cuda::SOURCE,
     &crate::cross_entropy::cuda::SOURCE,
     &crate::gather::cuda::SOURCE,
