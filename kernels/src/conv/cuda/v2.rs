@@ -32,10 +32,8 @@ pub(super) fn weight_scratch(cuda: &CudaContext, p: &Conv, role: Role, w: &Layou
 
 /// The weight with the depth along its rows, copied into `space` unless it lies so.
 fn weight(cuda: &CudaContext, p: &Conv, role: Role, w: View, space: &Scratch) -> Result<DevicePtr> {
-    let (own, wanted) = orders(p, role, w.layout()).ok_or_else(|| KernelError::Shape {
-        op: OP,
-        what: format!("{:?} in {} groups", w.layout().shape, p.groups),
-    })?;
+    let (own, wanted) = orders(p, role, w.layout())
+        .ok_or_else(|| KernelError::Shape { op: OP, what: format!("{:?} in {} groups", w.layout().shape, p.groups) })?;
     let is_so = |axis: usize| own.shape[axis] == 1 || own.strides[axis] == wanted.strides[axis];
     let start = w.pointer(OP)?;
     if (0..own.rank()).all(is_so) && is_aligned(start) {

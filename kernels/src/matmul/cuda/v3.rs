@@ -17,8 +17,7 @@ const STAGES: usize = 4;
 const BARRIERS: usize = 2 * STAGES * size_of::<u64>();
 
 /// The kernels, by whether `a` and `b` run along the depth (k) or across it (x).
-const BF16: [[&str; 2]; 2] =
-    [["matmul_v3_bf16_kk", "matmul_v3_bf16_kx"], ["matmul_v3_bf16_xk", "matmul_v3_bf16_xx"]];
+const BF16: [[&str; 2]; 2] = [["matmul_v3_bf16_kk", "matmul_v3_bf16_kx"], ["matmul_v3_bf16_xk", "matmul_v3_bf16_xx"]];
 const F16: [[&str; 2]; 2] = [["matmul_v3_f16_kk", "matmul_v3_f16_kx"], ["matmul_v3_f16_xk", "matmul_v3_f16_xx"]];
 
 /// The one loop of a batch that the kernel knows: matrices, and from one to the next in c, a and b.
