@@ -13,20 +13,34 @@ template <> struct Computes<f64> {
     using In = f64;
 };
 
+// Divides numbers below 2^31 by `size`: a multiplication and a shift.
+struct Divisor {
+    u32 size, multiplier, shift;
+    struct Split {
+        u32 quotient, rest;
+    };
+
+    __device__ __forceinline__ u32 quotient(u32 n) const { return (__umulhi(n, multiplier) + n) >> shift; }
+    __device__ __forceinline__ Split split(u32 n) const {
+        u32 q = quotient(n);
+        return {q, n - q * size};
+    }
+};
+
 // A loop nest over N operands of one shape, the result first; innermost loop last.
 template <int N> struct Nest {
     static constexpr int LOOPS = 8;
     u32 count;
     u32 depth;
-    u32 divisors[LOOPS][3]; // size, and the multiplier and shift that divide by it
+    Divisor divisors[LOOPS];
     u32 strides[LOOPS][N];
 
     // Where element `index`, counted in the order of the loops, lies in each operand.
     __device__ __forceinline__ void places(u32 index, u32 (&at)[N]) const {
         for (int operand = 0; operand < N; operand++) at[operand] = 0;
         for (int level = int(depth) - 1; level >= 0; level--) {
-            u32 outer = level == 0 ? 0 : (__umulhi(index, divisors[level][1]) + index) >> divisors[level][2];
-            u32 step = index - outer * divisors[level][0];
+            u32 outer = level == 0 ? 0 : divisors[level].quotient(index);
+            u32 step = index - outer * divisors[level].size;
             for (int operand = 0; operand < N; operand++) at[operand] += step * strides[level][operand];
             index = outer;
         }

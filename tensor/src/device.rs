@@ -102,6 +102,21 @@ impl Device {
         }
     }
 
+    /// From here on products of f32 on a GPU may, or may not, round their operands to tf32, which has 10 bits of mantissa.
+    /// They do not unless asked to; the processor never does.
+    pub fn allow_tf32(&self, allow: bool) {
+        if let kernels::Device::Cuda(cuda) = self.kernels() {
+            cuda.allow_tf32(allow);
+        }
+    }
+
+    /// From here on kernels that only Hopper runs are, or are not, chosen there.
+    pub fn prefer_hopper(&self, prefer: bool) {
+        if let kernels::Device::Cuda(cuda) = self.kernels() {
+            cuda.prefer_hopper(prefer);
+        }
+    }
+
     /// What kernels run on.
     pub fn kernels(&self) -> &kernels::Device {
         &self.0.kernels

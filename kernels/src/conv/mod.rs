@@ -39,7 +39,7 @@ pub fn forward(d: &Device, p: &Conv, x: View, w: View, bias: Option<View>, y: Vi
     check(p, &xl, w.layout(), bias.as_ref(), &yl)?;
     let cpu = match d {
         Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return cuda::forward(gpu, p, x, w, bias, y),
+        Device::Cuda(gpu) => return cuda::forward(gpu, p, x, w, bias, y, scratch),
     };
     match y.dtype() {
         DType::F64 => reference::forward::<f64>(p, x, w, bias, y),
@@ -53,7 +53,7 @@ pub fn input_gradient(d: &Device, p: &Conv, g: View, w: View, dx: ViewMut, scrat
     check(p, &xl, w.layout(), None, &gl)?;
     let cpu = match d {
         Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return cuda::input_gradient(gpu, p, g, w, dx),
+        Device::Cuda(gpu) => return cuda::input_gradient(gpu, p, g, w, dx, scratch),
     };
     match dx.dtype() {
         DType::F64 => reference::input_gradient::<f64>(p, g, w, dx),
@@ -111,7 +111,13 @@ pub fn input_gradient_scratch(d: &Device, p: &Conv, x: &Layout, w: &Layout, dtyp
 }
 
 fn sweep_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype: DType) -> usize {
-    if dtype != DType::F32 || p.output_shape(&x.shape, &w.shape).is_err() {
+    if p.output_shape(&x.shape, &w.shape).is_err() {
+        return 0;
+    }
+    if let Device::Cuda(gpu) = d {
+        return cuda::weight_scratch(gpu, p, role, w, dtype);
+    }
+    if dtype != DType::F32 {
         return 0;
     }
     scratch::bytes(packed_len(p, role, w)) + packed_scratch(d, p, role, x, w)

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 pub(crate) static SOURCE: Source = Source { name: "copy.cu", text: include_str!("copy.cu") };
 
 /// `x` and `y` have one dtype.
-pub(super) fn copy(cuda: &CudaContext, x: View, y: ViewMut) -> Result {
+pub(crate) fn copy(cuda: &CudaContext, x: View, y: ViewMut) -> Result {
     let (dtype, operands) = (y.dtype(), Elementwise::<2>::new("copy", &[x], &y)?);
     let name = sized(dtype, ["copy_u8", "copy_u16", "copy_u32", "copy_u64"]);
     operands.launch(cuda, &SOURCE, name, dtype, &[])

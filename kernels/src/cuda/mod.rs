@@ -18,6 +18,8 @@ mod memory;
 pub(crate) mod nest;
 pub mod nvrtc;
 pub mod sources;
+pub(crate) mod tensor_map;
+pub(crate) mod tensor_tile;
 
 pub use event::Event;
 pub use graph::Graph;
@@ -43,6 +45,8 @@ pub struct CudaContext {
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
     functions: RwLock<HashMap<(&'static str, &'static str), Arc<Function>>>,
     capturing: AtomicBool,
+    allow_tf32: AtomicBool,
+    hopper: AtomicBool,
 }
 
 /// What a GPU can do.
@@ -88,8 +92,10 @@ impl CudaContext {
         }
         let stream = check("making a stream", context.new_stream())?;
         let cubins = Cubins::new(properties.architecture(), Box::new(tell));
-        let (modules, functions, capturing) = (Mutex::default(), RwLock::default(), AtomicBool::new(false));
-        Ok(CudaContext { context, stream, properties, cubins, modules, functions, capturing })
+        let (modules, functions) = (Mutex::default(), RwLock::default());
+        let (capturing, allow_tf32) = (AtomicBool::new(false), AtomicBool::new(false));
+        let hopper = AtomicBool::new(std::env::var_os("CONSORT_HOPPER").is_some_and(|set| set == "1"));
+        Ok(CudaContext { context, stream, properties, cubins, modules, functions, capturing, allow_tf32, hopper })
     }
 
     /// Why no GPU can be used, or nothing when at least one can: there is a driver, it knows a device, and there is a
@@ -127,6 +133,27 @@ impl CudaContext {
             return Ok(());
         }
         Err(failed(format!("{what} while a CUDA graph is recorded; run the step twice before recording it")))
+    }
+
+    /// Whether products of f32 may round their operands to tf32, which has 10 bits of mantissa: not unless asked for.
+    pub fn allows_tf32(&self) -> bool {
+        self.allow_tf32.load(Relaxed)
+    }
+
+    /// From here on products of f32 may, or may not, round their operands to tf32.
+    pub fn allow_tf32(&self, allow: bool) {
+        self.allow_tf32.store(allow, Relaxed);
+    }
+
+    /// Whether kernels that only Hopper runs are chosen: on Hopper, where `CONSORT_HOPPER=1` was set when the device was
+    /// opened or [`CudaContext::prefer_hopper`] asked for it.
+    pub fn uses_hopper(&self) -> bool {
+        self.properties.capability == (9, 0) && self.hopper.load(Relaxed)
+    }
+
+    /// From here on kernels that only Hopper runs are, or are not, chosen.
+    pub fn prefer_hopper(&self, prefer: bool) {
+        self.hopper.store(prefer, Relaxed);
     }
 
     /// The kernel `name` of `source`, loaded, and compiled if need be.

@@ -18,7 +18,7 @@ pub(crate) struct DeviceNest<const N: usize> {
     /// Loops, innermost last.
     depth: u32,
     /// Of each loop: its size, and the multiplier and shift that divide by it.
-    divisors: [[u32; 3]; LOOPS],
+    divisors: [Divisor; LOOPS],
     /// Of each loop: each operand's stride, in elements.
     strides: [[u32; N]; LOOPS],
 }
@@ -68,9 +68,11 @@ impl<const N: usize> DeviceNest<N> {
     }
 }
 
-/// `size`, multiplier and shift: `n / size = (high word of n * multiplier + n) >> shift` for all n < 2^31 (Granlund and
-/// Montgomery 1994, Figure 4.1).
-fn divisor(size: u32) -> [u32; 3] {
+/// `Divisor` of `cuda/strided.cuh`: a size, and the multiplier and shift that divide by it.
+pub(crate) type Divisor = [u32; 3];
+
+/// For all n < 2^31 `n / size = (high word of n * multiplier + n) >> shift` (Granlund and Montgomery 1994, Figure 4.1).
+pub(crate) fn divisor(size: u32) -> Divisor {
     let shift = size.max(1).next_power_of_two().trailing_zeros();
     let multiplier = ((1u64 << 32) * ((1u64 << shift) - u64::from(size.max(1)))) / u64::from(size.max(1)) + 1;
     [size, multiplier as u32, shift]

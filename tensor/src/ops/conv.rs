@@ -82,9 +82,13 @@ impl Tensor {
     }
 }
 
-/// Bytes of scratch beside packed weights; the reference loops of other dtypes need none.
+/// Bytes of scratch: beside packed weights, where those are used.
 fn room(d: &kernels::Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype: DType) -> usize {
-    if dtype == DType::F32 { conv::packed_scratch(d, p, role, x, w) } else { 0 }
+    match (d, role) {
+        (kernels::Device::Cpu(_), _) if dtype == DType::F32 => conv::packed_scratch(d, p, role, x, w),
+        (_, Role::Forward) => conv::forward_scratch(d, p, x, w, dtype),
+        (_, Role::InputGradient) => conv::input_gradient_scratch(d, p, x, w, dtype),
+    }
 }
 
 fn four(weight: &Tensor) -> Result<[usize; 4]> {

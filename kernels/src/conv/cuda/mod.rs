@@ -3,13 +3,20 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | implicit matrix products on the ordinary cores | not yet measured |
+//! | v2 | the same on the tensor cores (mma.sync), 16 bytes of channels at once | not yet measured |
+//!
+//! [`v2::suits`] says where version 2 runs; version 1 does the rest.
 
+mod v2;
+
+use super::Role;
 use super::geometry::Conv;
 use crate::cuda::elementwise::{real, reals};
 use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
 use crate::{DType, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 pub(crate) static V1: Source = Source { name: "conv_v1.cu", text: include_str!("v1.cu") };
+pub(crate) use v2::V2;
 
 const OP: &str = "conv";
 /// Rows and columns of a block's results; as in `tile.cuh`.
@@ -20,19 +27,33 @@ const SHARE: usize = 1024;
 const SHARES: usize = 64;
 
 /// Operands have been checked.
-pub(super) fn forward(cuda: &CudaContext, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut) -> Result {
+pub(super) fn forward(
+    cuda: &CudaContext,
+    p: &Conv,
+    x: View,
+    w: View,
+    bias: Option<View>,
+    y: ViewMut,
+    space: Scratch,
+) -> Result {
     let dtype = same(y.dtype(), &[Some(x), Some(w), bias])?;
     let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
     let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
+    if v2::suits(cuda, dtype, &[g.c as usize], &[x.pointer(OP)?]) {
+        return v2::forward(cuda, p, &g, [x, w], bias, y, &space);
+    }
     let (x, w, y) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
     let grid = g.grid(g.n * g.ho * g.wo, g.o);
     cuda.launch(&V1, real(OP, reals!("conv_v1"), dtype)?, grid, &[&x, &w, &bias, &y, &g])
 }
 
 /// Operands have been checked.
-pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx: ViewMut) -> Result {
+pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx: ViewMut, space: Scratch) -> Result {
     let dtype = same(dx.dtype(), &[Some(dy), Some(w)])?;
     let g = Geometry::of(p, dx.layout(), w.layout(), dy.layout())?;
+    if v2::suits(cuda, dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
+        return v2::input_gradient(cuda, p, &g, [dy, w], dx, &space);
+    }
     let (dy, w, dx) = (dy.pointer(OP)?, w.pointer(OP)?, dx.pointer(OP)?);
     let grid = g.grid(g.n * g.h * g.w, g.c);
     cuda.launch(&V1, real(OP, reals!("conv_input_gradient_v1"), dtype)?, grid, &[&dy, &w, &dx, &g])
@@ -42,28 +63,45 @@ pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx
 pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, dw: ViewMut, space: Scratch) -> Result {
     let dtype = same(dw.dtype(), &[Some(x), Some(dy)])?;
     let g = Geometry::of(p, x.layout(), dw.layout(), dy.layout())?;
-    let (shares, share) = shares(dy.layout());
+    let shares = Shares::of(dy.layout());
     let room = weight_gradient_scratch(dy.layout(), dw.layout(), dtype);
     let partial = scratch::device(&space, room, OP)?;
     let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
-    let mut grid = g.grid(g.o, g.c * g.kh * g.kw);
-    grid.blocks[2] *= shares;
-    let name = real(OP, reals!("conv_weight_gradient_v1"), dtype)?;
-    cuda.launch(&V1, name, grid, &[&x, &dy, &partial, &g, &(share as u32)])?;
+    if v2::suits(cuda, dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
+        v2::weight_gradient(cuda, &g, dtype, [x, dy, partial], shares)?;
+    } else {
+        let mut grid = g.grid(g.o, g.c * g.kh * g.kw);
+        grid.blocks[2] *= shares.count;
+        let name = real(OP, reals!("conv_weight_gradient_v1"), dtype)?;
+        cuda.launch(&V1, name, grid, &[&x, &dy, &partial, &g, &(shares.pixels as u32)])?;
+    }
     let grid = Grid::stride(cuda, (g.groups * g.o * g.c * g.kh * g.kw) as usize);
-    cuda.launch(&V1, real(OP, reals!("conv_add_shares"), dtype)?, grid, &[&partial, &dw, &g, &(shares as u32)])
+    cuda.launch(&V1, real(OP, reals!("conv_add_shares"), dtype)?, grid, &[&partial, &dw, &g, &(shares.count as u32)])
+}
+
+/// Bytes of scratch of [`forward`] and [`input_gradient`]; `w` is the layout of the weight.
+pub(super) fn weight_scratch(cuda: &CudaContext, p: &Conv, role: Role, w: &Layout, dtype: DType) -> usize {
+    v2::weight_scratch(cuda, p, role, w, dtype)
 }
 
 /// Bytes of scratch of [`weight_gradient`].
 pub(super) fn weight_gradient_scratch(y: &Layout, w: &Layout, dtype: DType) -> usize {
-    dtype.wide().size() * w.count() * shares(y).0
+    dtype.wide().size() * w.count() * Shares::of(y).count
 }
 
 /// How many shares the output pixels fall into, and the pixels of one: a function of the shape alone.
-fn shares(y: &Layout) -> (usize, usize) {
-    let pixels = y.shape[0] * y.shape[2] * y.shape[3];
-    let shares = pixels.div_ceil(SHARE).clamp(1, SHARES);
-    (pixels.div_ceil(pixels.div_ceil(shares).max(1)).max(1), pixels.div_ceil(shares).max(1))
+#[derive(Clone, Copy)]
+struct Shares {
+    count: usize,
+    pixels: usize,
+}
+
+impl Shares {
+    fn of(y: &Layout) -> Shares {
+        let all = y.shape[0] * y.shape[2] * y.shape[3];
+        let pixels = all.div_ceil(all.div_ceil(SHARE).clamp(1, SHARES)).max(1);
+        Shares { count: all.div_ceil(pixels).max(1), pixels }
+    }
 }
 
 fn same(dtype: DType, operands: &[Option<View>]) -> Result<DType> {

@@ -3,18 +3,35 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | tiles of 64 x 64 in shared memory on the ordinary cores, any strides | not yet measured |
+//! | v2 | tiles of 128 x 128 or 64 x 64 on the tensor cores (mma.sync), fed by cp.async through four stages | not yet measured |
+//! | v3 | tiles of 128 x 128 on Hopper's (wgmma), fed by TMA through four stages; only if asked for | not yet measured |
+//!
+//! [`choose`] says whether version 2 can run, [`v3::suits`] whether version 3 may in its place.
+
+mod v3;
 
 use super::problem::Problem;
 use crate::cuda::elementwise::{real, reals};
 use crate::cuda::nest::DeviceNest;
-use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
-use crate::{KernelError, Result, View, ViewMut};
+use crate::cuda::tensor_tile::{self, Names, tensor_names};
+use crate::cuda::{CudaContext, DevicePtr, Grid, Parameter, Source};
+use crate::{DType, KernelError, Result, View, ViewMut};
 
 pub(crate) static V1: Source = Source { name: "matmul_v1.cu", text: include_str!("v1.cu") };
+pub(crate) static V2: Source = Source { name: "matmul_v2.cu", text: include_str!("v2.cu") };
+pub(crate) use v3::V3;
 
 const OP: &str = "matmul";
-/// Rows and columns of a block's results; as in `tile.cuh`.
+/// Rows and columns of a block's results in version 1; as in `tile.cuh`.
 const TILE: usize = 64;
+/// The most matrices side by side; blocks stride through the rest.
+const MATRICES: usize = 1 << 15;
+
+/// The kernels of version 2, by whether `a` and `b` run along the depth (k) or across it (x).
+const V2_NAMES: [[Names; 2]; 2] = [
+    [tensor_names!("matmul_v2", "_kk"), tensor_names!("matmul_v2", "_kx")],
+    [tensor_names!("matmul_v2", "_xk"), tensor_names!("matmul_v2", "_xx")],
+];
 
 pub(super) fn forward(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -> Result {
     let dtype = c.dtype();
@@ -28,14 +45,61 @@ pub(super) fn forward(cuda: &CudaContext, a: View, b: View, bias: Option<View>, 
         return Ok(());
     }
     let batch = DeviceNest::of(OP, &problem.batch)?;
+    let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
+    let (a, b, c) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
     let [m, n, k] = [problem.m as u32, problem.n as u32, problem.k as u32];
+    let (matrices, c_row) = ((batch.count as usize).min(MATRICES), problem.c_row as u32);
+    if let Some(ways) = choose(cuda, dtype, &problem, a, b) {
+        let starts = problem.batch.loops().all(|(_, [c, ..])| tensor_tile::fits(dtype, c));
+        let aligned = starts && [bias, c].into_iter().all(tensor_tile::is_aligned);
+        let aligned = aligned && tensor_tile::fits(dtype, problem.c_row);
+        if let Some(batch) = v3::suits(cuda, dtype, &problem, ways) {
+            return v3::multiply(cuda, dtype, &problem, batch, ways, [a, b, bias, c], aligned);
+        }
+        let names = V2_NAMES[ways[0].across][ways[1].across];
+        let (name, grid) = tensor_tile::tiles(cuda, names, dtype, [problem.m, problem.n], matrices);
+        let ([a_step, b_step], aligned) = (ways.map(|way| way.step), u32::from(aligned));
+        let parameters: [&dyn Parameter; 12] =
+            [&a, &b, &bias, &c, &m, &n, &k, &a_step, &b_step, &c_row, &aligned, &batch];
+        return cuda.launch(&V2, name, grid, &parameters);
+    }
     // [row, depth] of a, [column, depth] of b.
     let ([a_row, a_depth], [b_depth, b_column]) = (problem.a_step, problem.b_step);
     let (am, bm) = ([a_row as u32, a_depth as u32], [b_column as u32, b_depth as u32]);
-    let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
-    let blocks = [problem.m.div_ceil(TILE), problem.n.div_ceil(TILE), (batch.count as usize).min(1 << 15)];
-    let grid = Grid { blocks, ..Grid::new(1, 256) };
-    let (a, b, c) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
-    let (name, c_row) = (real(OP, reals!("matmul_v1"), dtype)?, problem.c_row as u32);
+    let grid = Grid { blocks: [problem.m.div_ceil(TILE), problem.n.div_ceil(TILE), matrices], ..Grid::new(1, 256) };
+    let name = real(OP, reals!("matmul_v1"), dtype)?;
     cuda.launch(&V1, name, grid, &[&a, &b, &bias, &c, &m, &n, &k, &am, &bm, &c_row, &batch])
+}
+
+/// How memory runs in an operand of version 2.
+#[derive(Clone, Copy)]
+struct Way {
+    /// 0 along the depth, 1 across it: over the rows of `a` or the columns of `b`.
+    across: usize,
+    /// Elements from one run to the next.
+    step: u32,
+}
+
+/// The ways of `a` and `b` if version 2 can run: numbers that the tensor cores take, and operands whose every 16 bytes lie
+/// at a boundary of 16 and belong to one row, or one depth. Nothing of this depends on how many rows there are where rows
+/// run along the depth, so a row has the same bits in batches of every size.
+fn choose(cuda: &CudaContext, dtype: DType, p: &Problem, a: DevicePtr, b: DevicePtr) -> Option<[Way; 2]> {
+    let way = |start: DevicePtr, [across, depth]: [usize; 2], count: usize, operand: usize| {
+        let fits = |elements| tensor_tile::fits(dtype, elements);
+        let starts = p.batch.loops().all(|(_, steps)| fits(steps[operand]));
+        if !tensor_tile::is_aligned(start) || !starts {
+            None
+        } else if depth == 1 && fits(p.k) && (count == 1 || fits(across)) {
+            Some(Way { across: 0, step: across as u32 })
+        } else if across == 1 && fits(count) && fits(depth) {
+            Some(Way { across: 1, step: depth as u32 })
+        } else {
+            None
+        }
+    };
+    if !tensor_tile::takes(cuda, dtype) || p.k == 0 {
+        return None;
+    }
+    let [b_depth, b_column] = p.b_step;
+    Some([way(a, p.a_step, p.m, 1)?, way(b, [b_column, b_depth], p.n, 2)?])
 }
