@@ -55,6 +55,17 @@ __device__ __forceinline__ f64 f64_of(u64 bits) { return __longlong_as_double(i6
 __device__ __forceinline__ f32 mul_add(f32 a, f32 b, f32 c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ f64 mul_add(f64 a, f64 b, f64 c) { return __fma_rn(a, b, c); }
 
+// 2^x by the special function unit, to 2^-22; results below 2^-126 are 0.
+__device__ __forceinline__ f32 exp2_fast(f32 x) {
+#ifdef CUDA_EMULATOR
+    return exp2f(x);
+#else
+    f32 y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
 __device__ __forceinline__ f32 to_f32(f32 x) { return x; }
 __device__ __forceinline__ f32 to_f32(f64 x) { return f32(x); }
 __device__ __forceinline__ f32 to_f32(bf16 x) { return f32_of(u32(x.bits) << 16); }

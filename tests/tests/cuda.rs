@@ -5,6 +5,7 @@
 use autograd::Var;
 use autograd::ops::registry;
 use nn::{Init, Network, UNet2D, UNet2DConfig};
+use tensor::ops::attention::Attention;
 use tensor::ops::optim::Adam;
 use tensor::ops::random::Stream;
 use tensor::{DType, Device, Result, Tensor};
@@ -110,6 +111,46 @@ fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
             for (got, want) in got.iter().zip(wide.sum_keep(axes)?.to_f64()?) {
                 let allowed = accumulated + dtype.epsilon() * want.abs();
                 assert!((got - want).abs() <= allowed, "{shape:?} over {axes:?} in {dtype}: {got}, expected {want}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// out, dq, dk and dv of an attention, whose fourth operand is the cotangent of out.
+fn attention([q, k, v, g]: &[Tensor; 4]) -> Result<[Tensor; 4]> {
+    let p = Attention { scale: 0.3 };
+    let (out, lse) = q.attention(k, v, &p)?;
+    let [dq, dk, dv] = Tensor::attention_backward([q, k, v], [&out, &lse], g, &p)?;
+    Ok([out, dq, dk, dv])
+}
+
+#[test]
+fn attention_over_several_tiles_agrees_with_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    for [s, t, e, f] in [[65, 7, 8, 8], [7, 130, 64, 40], [66, 70, 24, 96], [1, 33, 128, 128], [40, 40, 36, 36]] {
+        for dtype in [DType::F32, DType::BF16, DType::F16] {
+            let draw = |purpose, shape: [usize; 4]| {
+                Tensor::normal(&cpu, DType::F32, &shape, &Stream { seed: 3, purpose, step: 0 }, 0)?.cast(dtype)
+            };
+            let x = [draw(0, [2, 2, s, e])?, draw(1, [2, 2, t, e])?, draw(2, [2, 2, t, f])?, draw(3, [2, 2, s, f])?];
+            let each = |of: &dyn Fn(&Tensor) -> Result<Tensor>| -> Result<[Tensor; 4]> {
+                Ok([of(&x[0])?, of(&x[1])?, of(&x[2])?, of(&x[3])?])
+            };
+            let got = attention(&each(&|x| x.to_device(&gpu))?)?;
+            let want = attention(&each(&|x| x.cast(DType::F64))?)?;
+            let alone = attention(&each(&|x| x.to_device(&gpu)?.narrow(0, 1, 1))?)?;
+            for (what, i) in [("out", 0), ("dq", 1), ("dk", 2), ("dv", 3)] {
+                let (got, want, alone) = (got[i].to_f64()?, want[i].to_f64()?, alone[i].to_f64()?);
+                let what = format!("{what} of {s} x {t}, heads of {e} and {f}, {dtype}");
+                assert_eq!(got[got.len() / 2..], alone, "{what}: a sample in a batch and alone");
+                // Weights, slopes and results are rounded; so are scores of some ten, whose errors exponentials keep.
+                let rounded = 4.0 * dtype.epsilon() + 32.0 * dtype.wide().epsilon();
+                let allowed = rounded * want.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+                for (got, want) in got.iter().zip(&want) {
+                    assert!((got - want).abs() <= allowed, "{what}: {got}, expected {want}, allowed {allowed}");
+                }
             }
         }
     }

@@ -51,20 +51,24 @@ impl Fused for Flash {
 
 pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     let flash = |x: &[Var]| x[0].attention(&x[1], &x[2], 0.5);
-    let shapes: [[&[usize]; 3]; 4] = [
+    let shapes: [[&[usize]; 3]; 5] = [
         [&[2, 3, 5, 4], &[2, 3, 5, 4], &[2, 3, 5, 4]],
         [&[1, 2, 7, 8], &[1, 2, 20, 8], &[1, 2, 20, 6]],
         [&[1, 1, 1, 1], &[1, 1, 3, 1], &[1, 1, 3, 1]],
         [&[0, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 3, 4]],
+        [&[1, 1, 3, 16], &[1, 1, 5, 16], &[1, 1, 5, 24]],
     ];
     let mut cases: Vec<Case> = shapes.iter().map(|shapes| case(flash).inputs(shapes).products(64)).collect();
     cases.push(case(flash).inputs(&[&[2, 2, 49, 8][..]; 3]).products(64).batched(&[0, 1, 2]));
     // Heads as they come from a linear layer: [b, s, h e] seen as [b, h, s, e].
-    let split = |x: &[Var]| {
-        let heads = |x: &Var| x.reshape(&[2, 5, 3, 4])?.permute(&[0, 2, 1, 3]);
-        heads(&x[0])?.attention(&heads(&x[1])?, &heads(&x[2])?, 0.5)?.permute(&[0, 2, 1, 3])?.reshape(&[2, 5, 12])
-    };
-    cases.push(case(split).inputs(&[&[2, 5, 12][..]; 3]).products(64));
+    for (heads, width) in [(3, 4), (2, 8)] {
+        let split = move |x: &[Var]| {
+            let of = |x: &Var| x.reshape(&[2, 5, heads, width])?.permute(&[0, 2, 1, 3]);
+            let out = of(&x[0])?.attention(&of(&x[1])?, &of(&x[2])?, 0.5)?;
+            out.permute(&[0, 2, 1, 3])?.reshape(&[2, 5, heads * width])
+        };
+        cases.push(case(split).inputs(&[&[2, 5, heads * width][..]; 3]).products(64));
+    }
     let map = |x: &[Var]| Ok(x[0].attention_with_map(&x[1], &x[1], 0.5)?.1);
     vec![
         ("attention", cases),

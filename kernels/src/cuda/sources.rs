@@ -17,6 +17,7 @@ macro_rules! header {
 /// The words that kernels are written in; `cuda/` beside `src/`.
 pub const HEADERS: &[Source] = &[
     header!("async_copy.cuh"),
+    header!("attention.cuh"),
     header!("block.cuh"),
     header!("hopper.cuh"),
     header!("matrix_descriptor.cuh"),
@@ -28,6 +29,7 @@ pub const HEADERS: &[Source] = &[
     header!("tensor_tile.cuh"),
     header!("tile.cuh"),
     header!("tma.cuh"),
+    header!("warp_product.cuh"),
     header!("wgmma.cuh"),
     header!("wgmma_shapes.cuh"),
 ];
@@ -35,6 +37,8 @@ pub const HEADERS: &[Source] = &[
 /// All files of kernels, each beside the family it belongs to.
 pub const ALL: &[&Source] = &[
     &crate::attention::cuda::V1,
+    &crate::attention::cuda::V2_BACKWARD,
+    &crate::attention::cuda::V2_FORWARD,
     &crate::combine::cuda::SOURCE,
     &crate::conv::cuda::V1,
     &crate::conv::cuda::V2,

@@ -3,20 +3,23 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | a warp a query, tiles of 32 keys in shared memory, on the ordinary cores | not yet measured |
+//! | v2 | bf16 and f16 on the tensor cores, 64 queries a block, tiles of keys by cp.async | not yet measured |
+
+mod choice;
+mod operands;
 
 use super::Attention;
 use super::geometry::Sizes;
 use crate::cuda::elementwise::{real, reals};
-use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
-use crate::{DType, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
+use crate::cuda::{CudaContext, Grid, Source};
+use crate::{DType, KernelError, Result, Scratch, View, ViewMut, scratch};
+use choice::{choose, names};
+use operands::{Rows, Shape};
 
 pub(crate) static V1: Source = Source { name: "attention_v1.cu", text: include_str!("v1.cu") };
-
-/// Queries (or keys) of a block, and keys (or queries) of a tile; as in `v1.cu`.
-const WARPS: usize = 8;
-const KEYS: usize = 32;
-/// The widest row: eight columns a lane.
-const WIDEST: usize = 256;
+pub(crate) static V2_FORWARD: Source = Source { name: "attention_v2_forward.cu", text: include_str!("v2_forward.cu") };
+pub(crate) static V2_BACKWARD: Source =
+    Source { name: "attention_v2_backward.cu", text: include_str!("v2_backward.cu") };
 
 pub(super) fn forward(
     cuda: &CudaContext,
@@ -32,9 +35,14 @@ pub(super) fn forward(
     let shape = Shape::of(p, sizes);
     let [q, k, v] = [Rows::of(op, &q, dtype)?, Rows::of(op, &k, dtype)?, Rows::of(op, &v, dtype)?];
     let (out, lse) = (Rows::of_mut(op, &out)?, lse.pointer(op)?);
-    let room = WARPS * (sizes.width + 1) + KEYS * (sizes.width + sizes.value_width + 2);
-    let grid = grid(sizes.queries, sizes.pairs(), room, dtype);
-    cuda.launch(&V1, real(op, reals!("attention_v1"), dtype)?, grid, &[&q, &k, &v, &out, &lse, &shape])
+    let (source, name, grid) = match choose(p, sizes, dtype, &[q, k, v, out]) {
+        Ok(v2) => (&V2_FORWARD, v2.name(names!("attention_v2")), v2.forward(sizes)),
+        Err(_) => {
+            let room = WARPS * (sizes.width + 1) + KEYS * (sizes.width + sizes.value_width + 2);
+            (&V1, real(op, reals!("attention_v1"), dtype)?, v1_grid(sizes.queries, sizes, room, dtype))
+        }
+    };
+    cuda.launch(source, name, grid, &[&q, &k, &v, &out, &lse, &shape])
 }
 
 pub(super) fn backward(
@@ -55,14 +63,20 @@ pub(super) fn backward(
     let [dq, dk, dv] = [Rows::of_mut(op, &dq)?, Rows::of_mut(op, &dk)?, Rows::of_mut(op, &dv)?];
     let inner = scratch::device(&space, backward_scratch(sizes, dtype), op)?;
     let name = real(op, reals!("attention_inner_v1"), dtype)?;
-    cuda.launch(&V1, name, grid(sizes.queries, sizes.pairs(), 0, dtype), &[&out, &g, &inner, &shape])?;
-    let room = (WARPS + KEYS) * (sizes.width + sizes.value_width + 2);
-    let name = real(op, reals!("attention_dq_v1"), dtype)?;
-    let over = grid(sizes.queries, sizes.pairs(), room, dtype);
-    cuda.launch(&V1, name, over, &[&q, &k, &v, &g, &lse, &inner, &dq, &shape])?;
-    let name = real(op, reals!("attention_dkdv_v1"), dtype)?;
-    let over = grid(sizes.keys, sizes.pairs(), room, dtype);
-    cuda.launch(&V1, name, over, &[&q, &k, &v, &g, &lse, &inner, &dk, &dv, &shape])
+    cuda.launch(&V1, name, v1_grid(sizes.queries, sizes, 0, dtype), &[&out, &g, &inner, &shape])?;
+    let (source, names, grids) = match choose(p, sizes, dtype, &[q, k, v, g, dq, dk, dv]) {
+        Ok(v2) => {
+            let names = [v2.name(names!("attention_dq_v2")), v2.name(names!("attention_dkdv_v2"))];
+            (&V2_BACKWARD, names, [sizes.queries, sizes.keys].map(|rows| v2.backward(rows, sizes)))
+        }
+        Err(_) => {
+            let room = (WARPS + KEYS) * (sizes.width + sizes.value_width + 2);
+            let names = [real(op, reals!("attention_dq_v1"), dtype)?, real(op, reals!("attention_dkdv_v1"), dtype)?];
+            (&V1, names, [sizes.queries, sizes.keys].map(|rows| v1_grid(rows, sizes, room, dtype)))
+        }
+    };
+    cuda.launch(source, names[0], grids[0], &[&q, &k, &v, &g, &lse, &inner, &dq, &shape])?;
+    cuda.launch(source, names[1], grids[1], &[&q, &k, &v, &g, &lse, &inner, &dk, &dv, &shape])
 }
 
 /// Bytes of scratch of [`backward`]: a number for each query.
@@ -82,78 +96,13 @@ fn check(op: &'static str, sizes: &Sizes, dtype: DType, lse: DType) -> Result {
     Ok(())
 }
 
-fn grid(rows: usize, pairs: usize, room: usize, dtype: DType) -> Grid {
-    let blocks = [rows.div_ceil(WARPS), pairs, 1];
+/// v1: queries (or keys) of a block, and keys (or queries) of a tile; as in `v1.cu`.
+const WARPS: usize = 8;
+const KEYS: usize = 32;
+/// The widest row: eight columns a lane.
+const WIDEST: usize = 256;
+
+fn v1_grid(rows: usize, sizes: &Sizes, room: usize, dtype: DType) -> Grid {
+    let blocks = [rows.div_ceil(WARPS), sizes.pairs(), 1];
     Grid { blocks, threads: 32 * WARPS, shared: room * dtype.wide().size() }
-}
-
-/// `Shape` of `v1.cu`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Shape {
-    heads: u32,
-    queries: u32,
-    keys: u32,
-    width: u32,
-    value_width: u32,
-    unused: u32,
-    scale: f64,
-}
-
-// SAFETY: six u32 and an f64, without padding.
-unsafe impl bytemuck::Zeroable for Shape {}
-// SAFETY: as above.
-unsafe impl bytemuck::Pod for Shape {}
-
-impl Shape {
-    fn of(p: &Attention, sizes: &Sizes) -> Shape {
-        Shape {
-            heads: sizes.heads as u32,
-            queries: sizes.queries as u32,
-            keys: sizes.keys as u32,
-            width: sizes.width as u32,
-            value_width: sizes.value_width as u32,
-            unused: 0,
-            scale: p.scale,
-        }
-    }
-}
-
-/// `Rows` of `v1.cu`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Rows {
-    data: DevicePtr,
-    batch: u64,
-    head: u64,
-    position: u64,
-}
-
-// SAFETY: u64 throughout.
-unsafe impl bytemuck::Zeroable for Rows {}
-// SAFETY: as above.
-unsafe impl bytemuck::Pod for Rows {}
-
-impl Rows {
-    fn of(op: &'static str, view: &View, dtype: DType) -> Result<Rows> {
-        if view.dtype() != dtype {
-            return Err(KernelError::DType { op, got: view.dtype(), want: dtype.name() });
-        }
-        Rows::at(op, view.layout(), view.pointer(op)?)
-    }
-
-    fn of_mut(op: &'static str, view: &ViewMut) -> Result<Rows> {
-        if !view.layout().is_injective() {
-            return Err(KernelError::Order { op, what: "the result", want: "free of repeated elements" });
-        }
-        Rows::at(op, view.layout(), view.pointer(op)?)
-    }
-
-    fn at(op: &'static str, layout: &Layout, data: DevicePtr) -> Result<Rows> {
-        if layout.shape[3] > 1 && layout.strides[3] != 1 {
-            return Err(KernelError::Order { op, what: "an operand", want: "of unit stride along its last axis" });
-        }
-        let [batch, head, position] = [0, 1, 2].map(|axis| layout.strides[axis] as u64);
-        Ok(Rows { data, batch, head, position })
-    }
 }

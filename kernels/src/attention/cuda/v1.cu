@@ -5,6 +5,7 @@
 // map again from lse. A block's warps share the tile of keys and values in shared memory; nothing is added by atomics.
 //
 // Figure: not yet measured.
+#include "attention.cuh"
 #include "block.cuh"
 #include "strided.cuh"
 
@@ -14,22 +15,6 @@ __device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
 __device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
 __device__ __forceinline__ f32 logarithm(f32 x) { return logf(x); }
 __device__ __forceinline__ f64 logarithm(f64 x) { return log(x); }
-
-// As `Shape` in `mod.rs`.
-struct Shape {
-    u32 heads, queries, keys, width, value_width, unused;
-    f64 scale;
-};
-
-// Rows of an operand: strides of batch, head and position in elements; the last axis has unit stride.
-template <class T> struct Rows {
-    T* data;
-    u64 batch, head, position;
-
-    __device__ __forceinline__ T* of(u32 pair, u32 heads) const {
-        return data + pair / heads * batch + pair % heads * head;
-    }
-};
 
 // Copies `count` rows from `from` on into `tile`, rows `width + 1` apart, those beyond `limit` as zeros.
 template <class T, class Wide>
