@@ -81,7 +81,7 @@ impl Error {
 
     /// Whether the caller's input is at fault, rather than the machine.
     pub fn is_usage(&self) -> bool {
-        !matches!(self.kind(), Kind::OutOfMemory { .. })
+        !matches!(self.kind(), Kind::OutOfMemory { .. } | Kind::Kernel(KernelError::Device { .. }))
     }
 }
 

@@ -1,14 +1,10 @@
 // Cross-entropy of rows of logits against labels, a warp a row. A label that is no class makes its row NaN: to say which
 // it was, the host would have to wait.
 #include "block.cuh"
+#include "maths.cuh"
 #include "strided.cuh"
 
 constexpr int WARPS = 8;
-
-__device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
-__device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
-__device__ __forceinline__ f32 logarithm(f32 x) { return logf(x); }
-__device__ __forceinline__ f64 logarithm(f64 x) { return log(x); }
 
 // The largest of a row, and the sum of exponentials with it taken out.
 template <class T> struct Normaliser {

@@ -20,6 +20,7 @@ pub const HEADERS: &[Source] = &[
     header!("attention.cuh"),
     header!("block.cuh"),
     header!("hopper.cuh"),
+    header!("maths.cuh"),
     header!("matrix_descriptor.cuh"),
     header!("mbarrier.cuh"),
     header!("numbers.cuh"),

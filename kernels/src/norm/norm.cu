@@ -4,12 +4,8 @@
 // positions of a sample, layer norm the channels of one position. A block computes one set: statistics by a mean and then
 // squares of deviations (two reads, the second from cache), then the map.
 #include "block.cuh"
+#include "maths.cuh"
 #include "strided.cuh"
-
-__device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
-__device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
-__device__ __forceinline__ f32 root(f32 x) { return sqrtf(x); }
-__device__ __forceinline__ f64 root(f64 x) { return sqrt(x); }
 
 // As `Shape` in `cuda.rs`.
 struct Shape {

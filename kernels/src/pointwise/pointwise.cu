@@ -1,17 +1,12 @@
 // Scalar functions with their first two derivatives, as the table in `table.rs` defines them: y = f(x) and y = g f(x).
 // Functions are numbered as there; the number is the same for all threads, so the switch costs a jump.
 #include "block.cuh"
+#include "maths.cuh"
 #include "strided.cuh"
 
 // The device's own functions, by one name for both widths.
-__device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
-__device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
-__device__ __forceinline__ f32 logarithm(f32 x) { return logf(x); }
-__device__ __forceinline__ f64 logarithm(f64 x) { return log(x); }
 __device__ __forceinline__ f32 logarithm_of_more(f32 x) { return log1pf(x); }
 __device__ __forceinline__ f64 logarithm_of_more(f64 x) { return log1p(x); }
-__device__ __forceinline__ f32 root(f32 x) { return sqrtf(x); }
-__device__ __forceinline__ f64 root(f64 x) { return sqrt(x); }
 __device__ __forceinline__ f32 tangent(f32 x) { return tanhf(x); }
 __device__ __forceinline__ f64 tangent(f64 x) { return tanh(x); }
 __device__ __forceinline__ f32 sine(f32 x) { return sinf(x); }

@@ -1,11 +1,9 @@
 // Softmax over rows, a warp a row: maximum, sum of exponentials, result. Numbers are f32 or wider whatever the storage.
 #include "block.cuh"
+#include "maths.cuh"
 #include "strided.cuh"
 
 constexpr int WARPS = 8;
-
-__device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
-__device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
 
 template <class T> __device__ void forward(const T* x, T* y, u32 rows, u32 width) {
     using Wide = typename Computes<T>::In;

@@ -7,14 +7,10 @@
 // Figure: not yet measured.
 #include "attention.cuh"
 #include "block.cuh"
+#include "maths.cuh"
 #include "strided.cuh"
 
 constexpr u32 WARPS = 8, KEYS = 32, COLUMNS = 8; // columns of a lane: values are at most 256 wide
-
-__device__ __forceinline__ f32 exponential(f32 x) { return expf(x); }
-__device__ __forceinline__ f64 exponential(f64 x) { return exp(x); }
-__device__ __forceinline__ f32 logarithm(f32 x) { return logf(x); }
-__device__ __forceinline__ f64 logarithm(f64 x) { return log(x); }
 
 // Copies `count` rows from `from` on into `tile`, rows `width + 1` apart, those beyond `limit` as zeros.
 template <class T, class Wide>
