@@ -21,6 +21,7 @@
 //! [`denoiser::load`] one that says what it was trained as.
 
 pub mod args;
+pub mod bench;
 pub mod classifier;
 pub mod cmad;
 pub mod commands;

@@ -28,7 +28,7 @@ impl Init {
         Init { device: device.clone(), dtype: DType::F32, seed: None, index: 0 }
     }
 
-    /// The same with parameters of another type: f64 for checks.
+    /// The same with parameters of another type: f64 for checks, 16 bits on a GPU.
     pub fn dtype(self, dtype: DType) -> Init {
         Init { dtype, ..self }
     }
@@ -45,9 +45,10 @@ impl Init {
         let stream = Stream { seed, purpose: PURPOSE.wrapping_add(self.index), step: 0 };
         self.index += 1;
         let bound = 1.0 / (inputs.max(1) as f64).sqrt();
-        let unit = Tensor::uniform(&self.device, self.dtype, shape, &stream, 0)?;
-        let one = Tensor::full(&self.device, self.dtype, &[], 1.0)?;
-        Ok(Param::new(Tensor::combine(&[(2.0 * bound, &unit), (-bound, &one)])?))
+        let wide = self.dtype.wide();
+        let unit = Tensor::uniform(&self.device, wide, shape, &stream, 0)?;
+        let one = Tensor::full(&self.device, wide, &[], 1.0)?;
+        Ok(Param::new(Tensor::combine(&[(2.0 * bound, &unit), (-bound, &one)])?.cast(self.dtype)?))
     }
 
     /// A parameter with `value` everywhere.

@@ -5,6 +5,7 @@
 // The comments on arguments are what a terminal shows, not markup.
 #![allow(rustdoc::invalid_html_tags, rustdoc::broken_intra_doc_links)]
 
+mod bench;
 mod compare;
 mod compose;
 mod data;
@@ -12,6 +13,7 @@ mod evaluate;
 mod range;
 mod train;
 
+pub use bench::{Bench, BenchCuda, BenchTarget};
 pub use compare::Compare;
 pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition, Masks};
 pub use data::{Data, DataSet};
@@ -35,6 +37,8 @@ pub struct Arguments {
 /// The commands there are.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// How fast kernels are
+    Bench(Bench),
     /// What differs between runs of `compose`
     Compare(Compare),
     /// Let several copies of one model make one picture
@@ -55,6 +59,7 @@ impl Command {
     /// How its results are to be told.
     pub fn output(&self) -> &Output {
         match self {
+            Command::Bench(bench) => bench.output(),
             Command::Compare(compare) => &compare.output,
             Command::Compose(compose) => &compose.method.composition().output,
             Command::Data(data) => data.output(),

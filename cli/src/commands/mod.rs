@@ -1,5 +1,6 @@
 //! What each command does: from its arguments to a [`crate::Summary`].
 
+mod bench;
 mod compare;
 mod compose;
 mod data;
@@ -15,6 +16,7 @@ use std::time::Instant;
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let begun = Instant::now();
     let summary = match &arguments.command {
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Compose(arguments) => compose::run(&arguments.method),
         Command::Data(arguments) => data::run(arguments),

@@ -1,0 +1,102 @@
+//! Whole networks: the U-Nets A, B and C of 28 x 28 digits, their training step, and one step of sampling, call by call and
+//! as a recorded graph.
+
+use super::Bench;
+use autograd::{Grad, Var, grad};
+use nn::{Adam, Init, Module, Network, Optimizer, UNet2D, UNet2DConfig};
+use tensor::{DType, Tensor};
+
+/// Name, layers a block, and channels of the three levels.
+const UNETS: [(&str, usize, [usize; 3]); 3] =
+    [("A", 1, [32, 64, 64]), ("B", 2, [32, 64, 128]), ("C", 2, [64, 128, 128])];
+/// What is said of the numbers, their dtype, whether products may round to tf32, and whether Hopper's kernels are taken.
+const NUMBERS: [(&str, DType, bool, bool); 4] = [
+    ("f32", DType::F32, false, false),
+    ("tf32", DType::F32, true, false),
+    ("bf16 v2", DType::BF16, false, false),
+    ("bf16 v3", DType::BF16, false, true),
+];
+
+pub(super) fn all(bench: &mut Bench) -> nn::Result<()> {
+    let device = bench.device.clone();
+    let (tf32, hopper) = (bench.cuda.allows_tf32(), bench.cuda.uses_hopper());
+    for (name, layers_per_block, channels) in UNETS {
+        for (numbers, dtype, allow_tf32, prefer_hopper) in NUMBERS {
+            device.allow_tf32(allow_tf32);
+            device.prefer_hopper(prefer_hopper);
+            network(
+                bench,
+                &format!("U-Net {name} {numbers}"),
+                config(layers_per_block, bench.size(channels, [8, 16, 16])),
+                dtype,
+            )?;
+        }
+    }
+    device.allow_tf32(tf32);
+    device.prefer_hopper(hopper);
+    Ok(())
+}
+
+fn config(layers_per_block: usize, channels: [usize; 3]) -> UNet2DConfig {
+    let names = |names: [&str; 3]| names.map(String::from).to_vec();
+    UNet2DConfig {
+        in_channels: 1,
+        out_channels: 1,
+        layers_per_block,
+        block_out_channels: channels.to_vec(),
+        down_block_types: names(["DownBlock2D", "DownBlock2D", "AttnDownBlock2D"]),
+        up_block_types: names(["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]),
+        norm_num_groups: 8,
+        ..UNet2DConfig::default()
+    }
+}
+
+fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) -> nn::Result<()> {
+    if !["forward and backward b64", "train step b64", "forward b64", "forward b1", "forward b1 graph"]
+        .iter()
+        .any(|what| bench.wants(&format!("{name} {what}")))
+    {
+        return Ok(());
+    }
+    let (device, batch) = (bench.device.clone(), bench.size(64, 1));
+    let model = UNet2D::new(config, &mut Init::seeded(&device, 1).dtype(dtype))?;
+    let times = |n: usize| Tensor::from_slice(&device, &[n], &(0..n).map(|i| (i * 15) as f32).collect::<Vec<f32>>());
+    let (x, t) = (Var::constant(bench.draw(dtype, &[batch, 1, 28, 28])?), times(batch)?);
+    let (one, one_time) = (Var::constant(bench.draw(dtype, &[1, 1, 28, 28])?), times(1)?);
+
+    let backward = || -> nn::Result<Vec<Option<Var>>> {
+        let loss = model.forward(&x, &t)?.sub(&x)?.square()?.mean()?;
+        let vars: Vec<Var> = model.trainable().iter().map(|(_, param)| param.var()).collect();
+        Ok(grad(&loss, &vars.iter().collect::<Vec<_>>(), Grad::default())?.into_vars())
+    };
+    bench.time::<nn::Error>(&format!("{name} forward and backward b64"), || backward().map(drop))?;
+    // Optimisers keep f32.
+    if dtype == DType::F32 {
+        let mut optimizer = Optimizer::new(model.trainable(), Adam::default())?;
+        bench.time::<nn::Error>(&format!("{name} train step b64"), || optimizer.step(&backward()?, 1e-4).map(drop))?;
+    }
+    model.set_trainable(false);
+    bench.time::<nn::Error>(&format!("{name} forward b64"), || Ok(drop(model.forward(&x, &t)?)))?;
+    bench.time::<nn::Error>(&format!("{name} forward b1"), || Ok(drop(model.forward(&one, &one_time)?)))?;
+    let graph = format!("{name} forward b1 graph");
+    if bench.wants(&graph) {
+        let before = device.work();
+        drop(model.forward(&one, &one_time)?); // and the pool gets what the recording needs
+        let after = device.work();
+        let work = [after.flops - before.flops, after.bytes - before.bytes].map(|n| n as f64);
+        let mut failed = None;
+        let recorded = device.record(|| match model.forward(&one, &one_time) {
+            Ok(out) => Ok(Some(out)),
+            Err(error) => {
+                failed = Some(error);
+                Ok(None)
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (mut recording, _out) = recorded?;
+        bench.time_counted(&graph, work, || recording.replay())?;
+    }
+    Ok(())
+}
