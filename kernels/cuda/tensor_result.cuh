@@ -45,6 +45,11 @@ template <class To, class T> struct TensorResult {
         }
     }
 
+    __device__ __forceinline__ void operator()(u32 row, u32 column, f32 sum) const {
+        if (row < rows && column < columns)
+            data[row * row_step + column] = to<To>(sum + (bias ? to_f32(bias[column]) : 0));
+    }
+
     static __device__ __forceinline__ void add(const T* from, f32 (&eight)[8]) {
         constexpr int LANES = 16 / sizeof(T);
 #pragma unroll

@@ -11,7 +11,7 @@ use tensor::{DType, Device, Result, Tensor};
 /// The processor: where operands come from, and the reference in f64.
 static CPU: LazyLock<Device> = LazyLock::new(|| Device::cpu(1));
 
-/// The first GPU, allowed tf32; nothing where there is none and none is needed.
+/// The first GPU, which starts with tf32 allowed; nothing where there is none and none is needed.
 fn gpu() -> Option<Device> {
     match Device::cuda(0, |line| eprintln!("{line}")) {
         Ok(device) => {
@@ -26,8 +26,9 @@ fn gpu() -> Option<Device> {
     }
 }
 
-/// What tensor cores multiply, and the rounding of its operands there.
-const NUMBERS: [(DType, f64); 3] = [(DType::BF16, 0.0), (DType::F16, 0.0), (DType::F32, 1.0 / 2048.0)];
+/// What is multiplied, and the rounding of its operands on tensor cores: tf32, and f32 that is left to the ordinary ones.
+const NUMBERS: [(DType, f64); 4] = [(DType::BF16, 0.0), (DType::F16, 0.0), (DType::F32, TF32), (DType::F32, 0.0)];
+const TF32: f64 = 1.0 / 2048.0;
 
 fn draw(dtype: DType, shape: &[usize], purpose: u64) -> Result<Tensor> {
     let stream = Stream { seed: 2, purpose: purpose as _, step: 0 };
@@ -58,6 +59,7 @@ fn matrix(dtype: DType, shape: &[usize], turned: bool, purpose: u64) -> Result<T
 
 fn check_products(gpu: &Device) -> Result<()> {
     for (dtype, rounding) in NUMBERS {
+        gpu.allow_tf32(rounding == TF32);
         for (lead, [m, n, k]) in
             [(&[][..], [72, 136, 88]), (&[2, 3], [16, 24, 40]), (&[], [8, 200, 264]), (&[3], [136, 16, 32])]
         {
@@ -78,6 +80,7 @@ fn check_products(gpu: &Device) -> Result<()> {
 
 fn check_layers(gpu: &Device) -> Result<()> {
     for (dtype, rounding) in NUMBERS {
+        gpu.allow_tf32(rounding == TF32);
         for [rows, inner, outer] in [[77, 40, 10], [1, 136, 72], [130, 24, 67]] {
             let (x, w, bias) =
                 (draw(dtype, &[rows, inner], 0)?, draw(dtype, &[outer, inner], 1)?, draw(dtype, &[outer], 2)?);
@@ -112,7 +115,8 @@ fn products_by_warpgroups_where_hopper_is_preferred() -> Result<()> {
 #[test]
 fn a_row_has_the_same_bits_in_every_batch() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    for (dtype, _) in NUMBERS {
+    for (dtype, rounding) in NUMBERS {
+        gpu.allow_tf32(rounding == TF32);
         let (x, w) = (draw(dtype, &[200, 72], 0)?.to_device(&gpu)?, draw(dtype, &[40, 72], 1)?.to_device(&gpu)?);
         let all = x.linear(&w, None)?.to_f64()?;
         let image = draw(dtype, &[8, 16, 6, 5], 2)?.to_device(&gpu)?;
@@ -179,6 +183,7 @@ fn convolutions_and_their_gradients() -> Result<()> {
         (Conv::padded(1), [2, 8, 6, 6], [3, 8, 3, 3]),
     ] {
         for (dtype, rounding) in NUMBERS {
+            gpu.allow_tf32(rounding == TF32);
             let want = convolved(&CPU, dtype, &p, &x, &w)?;
             let got = convolved(&gpu, dtype, &p, &x, &w)?;
             let taps = w[2] * w[3];
@@ -197,11 +202,14 @@ fn convolutions_and_their_gradients() -> Result<()> {
 fn large_tiles_where_there_are_enough_of_them() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let dtype = DType::BF16;
-    let (a, b) = (matrix(dtype, &[1500, 24], false, 0)?, matrix(dtype, &[24, 1600], false, 1)?);
-    let want = a.cast(DType::F64)?.matmul(&b.cast(DType::F64)?)?;
-    for hopper in [false, true] {
-        gpu.prefer_hopper(hopper);
-        check("matrices", dtype, 0.0, 24, &a.to_device(&gpu)?.matmul(&b.to_device(&gpu)?)?, &want)?;
+    for dtype in [dtype, DType::F32] {
+        let (a, b) = (matrix(dtype, &[1500, 24], false, 0)?, matrix(dtype, &[24, 1600], false, 1)?);
+        let want = a.cast(DType::F64)?.matmul(&b.cast(DType::F64)?)?;
+        for hopper in [false, true] {
+            gpu.prefer_hopper(hopper);
+            gpu.allow_tf32(false);
+            check("matrices", dtype, 0.0, 24, &a.to_device(&gpu)?.matmul(&b.to_device(&gpu)?)?, &want)?;
+        }
     }
     for (x, w) in [([17, 8, 32, 32], [72, 8, 1, 2]), ([17, 72, 32, 32], [8, 72, 1, 2])] {
         let p = Conv { padding: [[0, 0], [1, 0]], ..Conv::default() };

@@ -188,7 +188,11 @@ fn check(name: &'static str) {
     let recorded = Recorded::read(name);
     check_f64(&recorded, &recorded.run(DType::F64, 0));
     let (_, broken) = errors_f32(&recorded, &recorded.run(DType::F32, 0));
-    assert!(broken.is_empty(), "{name} {broken:#?}");
+    if !broken.is_empty() {
+        assert!(!recorded.device.is_cpu(), "{name} {broken:#?}");
+        // PyTorch's own error is that of a processor; a GPU's functions round otherwise.
+        check_typical(name);
+    }
 }
 
 /// For a model whose norms see so few elements (2 x 1 pixels of 3 channels) that they amplify single roundings: there one

@@ -1,7 +1,7 @@
 //! The rows of [`super::check_op`] on another device: its f32, bf16 or f16 against the processor's f64.
 
 use super::measure::{self, Measured, agree, bits};
-use super::{Case, Order, both, check_batches_of, check_directions, gradients, points};
+use super::{Case, Order, both, check_batches_of, check_directions, gradients, magnitude, points};
 use crate::error::Result;
 use crate::var::{Var, jvp};
 use tensor::{DType, Device, Tensor};
@@ -32,13 +32,12 @@ fn check(case: &Case, device: &Device, dtype: DType, order: Order) -> Measured {
     let leaves = |x: Vec<Tensor>| x.into_iter().map(Var::leaf).collect::<Vec<_>>();
     let exact = points(case, &cpu, order, dtype)?;
     let x64 = exact.iter().map(|x| Ok(x.cast(DType::F64)?)).collect::<Result<Vec<_>>>()?;
-    let magnitudes: Vec<Var> = x64.iter().map(|x| Ok(Var::constant(measure::absolute(x)?))).collect::<Result<_>>()?;
-    let magnitude = (case.f)(&magnitudes)?;
+    let magnitude = magnitude(case, &x64)?;
     let (v64, own) = (leaves(x64), leaves(points(case, device, order, dtype)?));
     let (y64, y) = ((case.f)(&v64)?, (case.f)(&own)?);
     let bound = dtype.epsilon() * if dtype == DType::F32 { case.factor } else { ROUNDINGS };
     if y.dtype() == dtype {
-        agree("value", &y.value.to_device(&cpu)?, &y64.value, &magnitude.value, bound)?;
+        agree("value", &y.value.to_device(&cpu)?, &y64.value, &magnitude, bound)?;
     }
     bits("a second run", &(case.f)(&own)?.value.to_device(&cpu)?, &y.value.to_device(&cpu)?)?;
     for (i, (g, g64)) in gradients(case, &own)?.iter().zip(&gradients(case, &v64)?).enumerate() {

@@ -55,9 +55,9 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     vec![(
         "rope",
         vec![
-            case(with(halves(1))).inputs(&[&[2, 3, 5, 8]]).batched(&[0]),
-            case(with(halves(2))).inputs(&[&[3, 7, 12]]).batched(&[0]),
-            case(with(Rope { axes: 1, interleaved: true })).inputs(&[&[2, 2, 3, 6]]).batched(&[0]),
+            case(with(halves(1))).inputs(&[&[2, 3, 5, 8]]).batched(&[0]).cancelling(),
+            case(with(halves(2))).inputs(&[&[3, 7, 12]]).batched(&[0]).cancelling(),
+            case(with(Rope { axes: 1, interleaved: true })).inputs(&[&[2, 2, 3, 6]]).batched(&[0]).cancelling(),
             case(with(halves(1))).inputs(&[&[0, 4]]),
         ],
     )]

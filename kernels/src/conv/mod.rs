@@ -114,8 +114,8 @@ fn sweep_scratch(d: &Device, p: &Conv, role: Role, x: &Layout, w: &Layout, dtype
     if p.output_shape(&x.shape, &w.shape).is_err() {
         return 0;
     }
-    if let Device::Cuda(gpu) = d {
-        return cuda::weight_scratch(gpu, p, role, w, dtype);
+    if let Device::Cuda(_) = d {
+        return cuda::weight_scratch(p, role, w, dtype);
     }
     if dtype != DType::F32 {
         return 0;

@@ -24,6 +24,8 @@ pub const HEADERS: &[Source] = &[
     header!("matrix_descriptor.cuh"),
     header!("mbarrier.cuh"),
     header!("numbers.cuh"),
+    header!("ordinary_tile.cuh"),
+    header!("ring.cuh"),
     header!("strided.cuh"),
     header!("tensor_core.cuh"),
     header!("tensor_result.cuh"),

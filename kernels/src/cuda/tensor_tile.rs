@@ -1,4 +1,5 @@
-//! The host's half of `cuda/tensor_tile.cuh`: which operands the tensor cores take, and the tiles of a product.
+//! The host's half of `cuda/ring.cuh`: which operands its products take, and their tiles, on the tensor cores
+//! (`tensor_tile.cuh`) or the ordinary ones (`ordinary_tile.cuh`).
 
 use super::{CudaContext, DevicePtr, Grid};
 use crate::DType;
@@ -10,24 +11,34 @@ const THREADS: usize = 256;
 const STAGES: usize = 4;
 const STAGE_ROW: usize = 64;
 
-/// The names of a kernel: of bf16, f16 and tf32, in tiles of 64 and of 128.
-pub(crate) type Names = [[&'static str; 2]; 3];
+/// The names of a kernel: of bf16, f16, tf32 and f32, in tiles of growing size.
+pub(crate) type Names = [[&'static str; 3]; 4];
 
-/// `tensor_names!("matmul_v2", "_kk")`: `matmul_v2_bf16_kk_64`, and so on.
+/// The tiles that those names are of: rows and columns.
+const TENSOR_TILES: [[usize; 2]; 3] = [[64, 64], [64, 64], [128, 128]];
+const ORDINARY_TILES: [[usize; 2]; 3] = [[64, 32], [128, 32], [128, 64]];
+
+/// `tensor_names!("matmul_v2_kk")`: `matmul_v2_kk_bf16_64x64`, and so on.
 macro_rules! tensor_names {
-    ($name:literal, $kind:literal) => {
+    ($name:literal) => {{
+        macro_rules! sizes {
+            ($numbers:literal, $a:literal, $b:literal, $c:literal) => {
+                [concat!($name, $numbers, $a), concat!($name, $numbers, $b), concat!($name, $numbers, $c)]
+            };
+        }
         [
-            [concat!($name, "_bf16", $kind, "_64"), concat!($name, "_bf16", $kind, "_128")],
-            [concat!($name, "_f16", $kind, "_64"), concat!($name, "_f16", $kind, "_128")],
-            [concat!($name, "_tf32", $kind, "_64"), concat!($name, "_tf32", $kind, "_128")],
+            sizes!("_bf16_", "64x64", "64x64", "128x128"),
+            sizes!("_f16_", "64x64", "64x64", "128x128"),
+            sizes!("_tf32_", "64x64", "64x64", "128x128"),
+            sizes!("_f32_", "64x32", "128x32", "128x64"),
         ]
-    };
+    }};
 }
 pub(crate) use tensor_names;
 
-/// Whether the tensor cores compute with `dtype`; with f32 only where it may be rounded to tf32.
-pub(crate) fn takes(cuda: &CudaContext, dtype: DType) -> bool {
-    matches!(dtype, DType::BF16 | DType::F16) || dtype == DType::F32 && cuda.allows_tf32()
+/// Whether these kernels compute with `dtype`.
+pub(crate) fn takes(dtype: DType) -> bool {
+    matches!(dtype, DType::BF16 | DType::F16 | DType::F32)
 }
 
 /// Whether a distance of `elements` keeps to the boundaries that copies want.
@@ -40,8 +51,8 @@ pub(crate) fn is_aligned(pointer: DevicePtr) -> bool {
     pointer.address().is_multiple_of(CHUNK as u64)
 }
 
-/// The kernel among `names`, and its grid, for `rows` x `columns` results, `others` times. Tiles are large where enough of
-/// them keep every multiprocessor busy: each result is the same sum in either.
+/// The kernel among `names`, and its grid, for `rows` x `columns` results, `others` times. Tiles are as large as results
+/// fill and keep every multiprocessor busy with: each result is the same sum in any.
 pub(crate) fn tiles(
     cuda: &CudaContext,
     names: Names,
@@ -49,14 +60,20 @@ pub(crate) fn tiles(
     [rows, columns]: [usize; 2],
     others: usize,
 ) -> (&'static str, Grid) {
-    let count = |tile: usize| [rows.div_ceil(tile), columns.div_ceil(tile), others];
-    let large = rows.min(columns) > 64 && count(128).iter().product::<usize>() >= cuda.properties().multiprocessors;
-    let numbers = match dtype {
-        DType::BF16 => 0,
-        DType::F16 => 1,
-        _ => 2,
+    let (numbers, sizes) = match dtype {
+        DType::BF16 => (0, TENSOR_TILES),
+        DType::F16 => (1, TENSOR_TILES),
+        _ if cuda.allows_tf32() => (2, TENSOR_TILES),
+        _ => (3, ORDINARY_TILES),
     };
-    let tile = if large { 128 } else { 64 };
-    let grid = Grid { blocks: count(tile), ..Grid::new(1, THREADS) };
-    (names[numbers][usize::from(large)], grid.shared(STAGES * STAGE_ROW * 2 * tile))
+    let blocks = |[down, across]: [usize; 2]| [rows.div_ceil(down), columns.div_ceil(across), others];
+    let suits = |&size: &usize| {
+        let [down, across] = sizes[size];
+        let filled = rows > down / 2 && columns > across / 2;
+        size == 0 || filled && blocks([down, across]).iter().product::<usize>() >= cuda.properties().multiprocessors
+    };
+    let size = (0..sizes.len()).rev().find(suits).unwrap_or(0);
+    let [down, across] = sizes[size];
+    let grid = Grid { blocks: blocks(sizes[size]), ..Grid::new(1, THREADS) };
+    (names[numbers][size], grid.shared(STAGES * STAGE_ROW * (down + across)))
 }

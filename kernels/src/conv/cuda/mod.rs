@@ -3,7 +3,7 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | implicit matrix products on the ordinary cores | not yet measured |
-//! | v2 | the same on the tensor cores (mma.sync), 16 bytes of channels at once | not yet measured |
+//! | v2 | the same from a ring of stages, 16 bytes of channels at once: the tensor cores (mma.sync), or the ordinary for f32 | not yet measured |
 //!
 //! [`v2::suits`] says where version 2 runs; version 1 does the rest.
 
@@ -39,7 +39,7 @@ pub(super) fn forward(
     let dtype = same(y.dtype(), &[Some(x), Some(w), bias])?;
     let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
     let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
-    if v2::suits(cuda, dtype, &[g.c as usize], &[x.pointer(OP)?]) {
+    if v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]) {
         return v2::forward(cuda, p, &g, [x, w], bias, y, &space);
     }
     let (x, w, y) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
@@ -51,7 +51,7 @@ pub(super) fn forward(
 pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx: ViewMut, space: Scratch) -> Result {
     let dtype = same(dx.dtype(), &[Some(dy), Some(w)])?;
     let g = Geometry::of(p, dx.layout(), w.layout(), dy.layout())?;
-    if v2::suits(cuda, dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
+    if v2::suits(dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
         return v2::input_gradient(cuda, p, &g, [dy, w], dx, &space);
     }
     let (dy, w, dx) = (dy.pointer(OP)?, w.pointer(OP)?, dx.pointer(OP)?);
@@ -67,7 +67,7 @@ pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, d
     let room = weight_gradient_scratch(dy.layout(), dw.layout(), dtype);
     let partial = scratch::device(&space, room, OP)?;
     let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
-    if v2::suits(cuda, dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
+    if v2::suits(dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
         v2::weight_gradient(cuda, &g, dtype, [x, dy, partial], shares)?;
     } else {
         let mut grid = g.grid(g.o, g.c * g.kh * g.kw);
@@ -80,8 +80,8 @@ pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, d
 }
 
 /// Bytes of scratch of [`forward`] and [`input_gradient`]; `w` is the layout of the weight.
-pub(super) fn weight_scratch(cuda: &CudaContext, p: &Conv, role: Role, w: &Layout, dtype: DType) -> usize {
-    v2::weight_scratch(cuda, p, role, w, dtype)
+pub(super) fn weight_scratch(p: &Conv, role: Role, w: &Layout, dtype: DType) -> usize {
+    v2::weight_scratch(p, role, w, dtype)
 }
 
 /// Bytes of scratch of [`weight_gradient`].

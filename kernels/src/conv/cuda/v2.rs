@@ -1,4 +1,4 @@
-//! Convolution on the tensor cores: which problems suit, the weights in the order the kernels want, and the launches.
+//! Convolution from a ring of stages: which problems suit, the weights in the order the kernels want, and the launches.
 
 use super::{Geometry as Sizes, OP, Shares};
 use crate::conv::Role;
@@ -12,22 +12,22 @@ use crate::{DType, Dims, KernelError, Layout, Result, Scratch, View, ViewMut, sc
 
 pub(crate) static V2: Source = Source { name: "conv_v2.cu", text: include_str!("v2.cu") };
 
-/// Whether the operands suit: numbers that the tensor cores take, every 16 bytes of an image that the depth runs along, or
+/// Whether the operands suit: numbers that the kernels take, every 16 bytes of an image that the depth runs along, or
 /// the rows, within one tap and at a boundary of 16. Nothing of this depends on the batch. `channels` are those of one
 /// group that must.
-pub(super) fn suits(cuda: &CudaContext, dtype: DType, channels: &[usize], operands: &[DevicePtr]) -> bool {
-    takes(cuda, dtype)
+pub(super) fn suits(dtype: DType, channels: &[usize], operands: &[DevicePtr]) -> bool {
+    takes(dtype)
         && channels.iter().all(|&count| count > 0 && fits(dtype, count))
         && operands.iter().all(|&operand| is_aligned(operand))
 }
 
 /// Bytes of scratch for the weight of a forward product or an input gradient, as the kernels want it.
-pub(super) fn weight_scratch(cuda: &CudaContext, p: &Conv, role: Role, w: &Layout, dtype: DType) -> usize {
+pub(super) fn weight_scratch(p: &Conv, role: Role, w: &Layout, dtype: DType) -> usize {
     let channels = match role {
         Role::Forward => w.shape[1],
         Role::InputGradient => w.shape[0] / p.groups.max(1),
     };
-    if suits(cuda, dtype, &[channels], &[]) { w.count() * dtype.size() } else { 0 }
+    if suits(dtype, &[channels], &[]) { w.count() * dtype.size() } else { 0 }
 }
 
 /// The weight with the depth along its rows, copied into `space` unless it lies so.
@@ -70,7 +70,7 @@ pub(super) fn forward(
 ) -> Result {
     let (w, dtype) = (weight(cuda, p, Role::Forward, w, space)?, y.dtype());
     let size = [(g.n * g.ho * g.wo) as usize, g.o as usize];
-    let (name, grid) = tiles(cuda, tensor_names!("conv_v2", ""), dtype, size, p.groups);
+    let (name, grid) = tiles(cuda, tensor_names!("conv_v2"), dtype, size, p.groups);
     let (x, y) = (x.pointer(OP)?, y.pointer(OP)?);
     let aligned = u32::from(fits(dtype, g.o as usize) && is_aligned(y) && is_aligned(bias));
     cuda.launch(&V2, name, grid, &[&x, &w, &bias, &y, &aligned, &Geometry::of(g)])
@@ -86,7 +86,7 @@ pub(super) fn input_gradient(
 ) -> Result {
     let (w, dtype) = (weight(cuda, p, Role::InputGradient, w, space)?, dx.dtype());
     let size = [(g.n * g.h * g.w) as usize, g.c as usize];
-    let (name, grid) = tiles(cuda, tensor_names!("conv_input_gradient_v2", ""), dtype, size, p.groups);
+    let (name, grid) = tiles(cuda, tensor_names!("conv_input_gradient_v2"), dtype, size, p.groups);
     let (dy, dx) = (dy.pointer(OP)?, dx.pointer(OP)?);
     let aligned = u32::from(fits(dtype, g.c as usize) && is_aligned(dx));
     cuda.launch(&V2, name, grid, &[&dy, &w, &dx, &aligned, &Geometry::of(g)])
@@ -101,7 +101,7 @@ pub(super) fn weight_gradient(
     shares: Shares,
 ) -> Result {
     let size = [g.o as usize, (g.c * g.kh * g.kw) as usize];
-    let names = tensor_names!("conv_weight_gradient_v2", "");
+    let names = tensor_names!("conv_weight_gradient_v2");
     let (name, grid) = tiles(cuda, names, dtype, size, g.groups as usize * shares.count);
     cuda.launch(&V2, name, grid, &[&x, &dy, &partial, &(shares.pixels as u32), &Geometry::of(g)])
 }

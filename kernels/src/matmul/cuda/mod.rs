@@ -3,7 +3,7 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | tiles of 64 x 64 in shared memory on the ordinary cores, any strides | not yet measured |
-//! | v2 | tiles of 128 x 128 or 64 x 64 on the tensor cores (mma.sync), fed by cp.async through four stages | not yet measured |
+//! | v2 | tiles on the tensor cores (mma.sync), or the ordinary for f32, fed by cp.async through four stages | not yet measured |
 //! | v3 | tiles of 128 x 128 on Hopper's (wgmma), fed by TMA through four stages; only if asked for | not yet measured |
 //!
 //! [`choose`] says whether version 2 can run, [`v3::suits`] whether version 3 may in its place.
@@ -29,8 +29,8 @@ const MATRICES: usize = 1 << 15;
 
 /// The kernels of version 2, by whether `a` and `b` run along the depth (k) or across it (x).
 const V2_NAMES: [[Names; 2]; 2] = [
-    [tensor_names!("matmul_v2", "_kk"), tensor_names!("matmul_v2", "_kx")],
-    [tensor_names!("matmul_v2", "_xk"), tensor_names!("matmul_v2", "_xx")],
+    [tensor_names!("matmul_v2_kk"), tensor_names!("matmul_v2_kx")],
+    [tensor_names!("matmul_v2_xk"), tensor_names!("matmul_v2_xx")],
 ];
 
 pub(super) fn forward(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -> Result {
@@ -49,7 +49,7 @@ pub(super) fn forward(cuda: &CudaContext, a: View, b: View, bias: Option<View>, 
     let (a, b, c) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
     let [m, n, k] = [problem.m as u32, problem.n as u32, problem.k as u32];
     let (matrices, c_row) = ((batch.count as usize).min(MATRICES), problem.c_row as u32);
-    if let Some(ways) = choose(cuda, dtype, &problem, a, b) {
+    if let Some(ways) = choose(dtype, &problem, a, b) {
         let starts = problem.batch.loops().all(|(_, [c, ..])| tensor_tile::fits(dtype, c));
         let aligned = starts && [bias, c].into_iter().all(tensor_tile::is_aligned);
         let aligned = aligned && tensor_tile::fits(dtype, problem.c_row);
@@ -80,10 +80,10 @@ struct Way {
     step: u32,
 }
 
-/// The ways of `a` and `b` if version 2 can run: numbers that the tensor cores take, and operands whose every 16 bytes lie
+/// The ways of `a` and `b` if version 2 can run: numbers that the kernels take, and operands whose every 16 bytes lie
 /// at a boundary of 16 and belong to one row, or one depth. Nothing of this depends on how many rows there are where rows
 /// run along the depth, so a row has the same bits in batches of every size.
-fn choose(cuda: &CudaContext, dtype: DType, p: &Problem, a: DevicePtr, b: DevicePtr) -> Option<[Way; 2]> {
+fn choose(dtype: DType, p: &Problem, a: DevicePtr, b: DevicePtr) -> Option<[Way; 2]> {
     let way = |start: DevicePtr, [across, depth]: [usize; 2], count: usize, operand: usize| {
         let fits = |elements| tensor_tile::fits(dtype, elements);
         let starts = p.batch.loops().all(|(_, steps)| fits(steps[operand]));
@@ -97,7 +97,7 @@ fn choose(cuda: &CudaContext, dtype: DType, p: &Problem, a: DevicePtr, b: Device
             None
         }
     };
-    if !tensor_tile::takes(cuda, dtype) || p.k == 0 {
+    if !tensor_tile::takes(dtype) || p.k == 0 {
         return None;
     }
     let [b_depth, b_column] = p.b_step;
