@@ -24,6 +24,9 @@ pub struct BenchCuda {
     /// Only what has this text in its name, such as `matmul bf16` or `U-Net A`
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// Also which kernels each spends its time in
+    #[arg(long)]
+    pub profile: bool,
     /// Small sizes, each once: to see that it works, on an emulated GPU say
     #[arg(long)]
     pub rehearse: bool,

@@ -96,6 +96,9 @@ pub struct Machine {
     /// What to compute on: `cpu`, `cuda:0` for a GPU, or `auto` for the best there is
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// Let products of 32 bits round what they multiply to tf32, 10 bits of mantissa, on a GPU
+    #[arg(long)]
+    pub tf32: bool,
     /// Threads of the processor, 0 for one on each core; results do not depend on it
     #[arg(long, value_name = "T", default_value_t = 0, value_parser = range::threads)]
     pub threads: usize,
@@ -107,7 +110,9 @@ pub struct Machine {
 impl Machine {
     /// The device, ready to compute.
     pub fn device(&self) -> tensor::Result<tensor::Device> {
-        tensor::Device::parse(&self.device, self.threads, |line| eprintln!("{line}"))
+        let device = tensor::Device::parse(&self.device, self.threads, |line| eprintln!("{line}"))?;
+        device.allow_tf32(self.tf32);
+        Ok(device)
     }
 }
 
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn devices() {
-        let machine = |device: &str| Machine { device: device.into(), threads: 2, seed: 0 };
+        let machine = |device: &str| Machine { device: device.into(), tf32: false, threads: 2, seed: 0 };
         assert_eq!(machine("auto").device().unwrap().threads(), 2);
         let missing = machine("tpu").device().unwrap_err();
         assert!(missing.is_usage() && missing.to_string().contains("use `--device cpu`"), "{missing}");

@@ -7,7 +7,7 @@ mod memory;
 mod networks;
 mod products;
 
-use kernels::cuda::CudaContext;
+use kernels::cuda::{CudaContext, Spent};
 use std::sync::Arc;
 use std::time::Instant;
 use tensor::ops::random::Stream;
@@ -31,6 +31,8 @@ pub struct Row {
     pub flops: f64,
     /// Bytes that one run must move: operands and results, once each.
     pub bytes: f64,
+    /// The kernels of one run, if they were asked for.
+    pub kernels: Vec<Spent>,
 }
 
 /// The measurements of a run.
@@ -40,6 +42,7 @@ pub struct Bench {
     flush: [Tensor; 2],
     only: Option<String>,
     rehearsed: bool,
+    profiled: bool,
     /// In the order they were made.
     pub rows: Vec<Row>,
     tell: Box<dyn FnMut(&Row)>,
@@ -47,11 +50,12 @@ pub struct Bench {
 
 impl Bench {
     /// For a GPU, nothing for the processor; `only` measurements whose name contains that text; if `rehearsed`, of sizes
-    /// that an emulated GPU can run, once. `tell` hears of each as it is made.
+    /// that an emulated GPU can run, once; if `profiled`, with the kernels that each spends its time in. `tell` hears of
+    /// each as it is made.
     pub fn new(
         device: &Device,
         only: Option<String>,
-        rehearsed: bool,
+        [rehearsed, profiled]: [bool; 2],
         tell: impl FnMut(&Row) + 'static,
     ) -> Result<Option<Bench>> {
         let kernels::Device::Cuda(cuda) = device.kernels() else { return Ok(None) };
@@ -63,6 +67,7 @@ impl Bench {
             flush,
             only,
             rehearsed,
+            profiled,
             rows: vec![],
             tell: Box::new(tell),
         }))
@@ -130,10 +135,25 @@ impl Bench {
         let times = marks.iter().map(|(start, end)| start.until(end)).collect::<kernels::Result<Vec<f64>>>();
         let mut times = times.map_err(Error::from)?;
         times.sort_by(f64::total_cmp);
-        let row = Row { name: name.into(), milliseconds: times[times.len() / 2], flops, bytes };
+        let kernels = if self.profiled { self.kernels_of(run)? } else { vec![] };
+        let row = Row { name: name.into(), milliseconds: times[times.len() / 2], flops, bytes, kernels };
         (self.tell)(&row);
         self.rows.push(row);
         Ok(())
+    }
+
+    /// The kernels that `run` spends its time in.
+    fn kernels_of<E: From<Error>>(
+        &self,
+        run: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<Vec<Spent>, E> {
+        let mut ran = Ok(());
+        let profile = self.cuda.profile(|| {
+            ran = run();
+            kernels::Result::Ok(())
+        });
+        ran?;
+        Ok(profile.map_err(Error::from)?)
     }
 
     fn mark(&self) -> Result<kernels::cuda::Event> {

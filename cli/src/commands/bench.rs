@@ -23,9 +23,14 @@ fn cuda(arguments: &BenchCuda) -> anyhow::Result<Summary> {
                 row.tflops(),
                 row.bandwidth()
             );
+            for kernel in row.kernels.iter().take(20) {
+                eprintln!("    {:8.3} ms {:5} x {}", kernel.milliseconds, kernel.launches, kernel.kernel);
+            }
         }
     };
-    let Some(mut bench) = bench::Bench::new(&device, arguments.only.clone(), arguments.rehearse, tell)? else {
+    let Some(mut bench) =
+        bench::Bench::new(&device, arguments.only.clone(), [arguments.rehearse, arguments.profile], tell)?
+    else {
         let what = format!("`{}` is no GPU: `consort bench cuda` needs `--device cuda:0`", device.name());
         return Err(Error::usage(what).into());
     };

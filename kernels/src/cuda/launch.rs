@@ -8,7 +8,7 @@ use super::{CudaContext, Source};
 use crate::Result;
 use cudarc::driver::{CudaFunction, CudaModule, result, sys};
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Shared memory a kernel may have without being asked, in bytes.
 const SHARED_UNASKED: usize = 48 << 10;
@@ -133,13 +133,19 @@ impl CudaContext {
         };
         let [x, y, z] = grid.blocks;
         let (blocks, threads) = ((size(x)?, size(y)?, size(z)?), (size(grid.threads)?, 1, 1));
+        let mut launches = self.launches.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = launches.as_ref().map(|_| self.mark()).transpose()?;
         // SAFETY: parameters have the sizes the kernel was compiled with and are copied by the call; what they point to is
         // borrowed by the views of the caller, and freed in the order of the same stream.
         let launched = unsafe {
             let stream = self.stream.cu_stream();
             result::launch_kernel(function.raw, blocks, threads, size(grid.shared)?, stream, addresses)
         };
-        check(name, launched)
+        check(name, launched)?;
+        if let (Some(launches), Some(before)) = (launches.as_mut(), before) {
+            launches.push((name, before, self.mark()?));
+        }
+        Ok(())
     }
 
     /// Registers a thread of a kernel has, and bytes it spills.

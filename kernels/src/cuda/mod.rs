@@ -17,6 +17,7 @@ mod launch;
 mod memory;
 pub(crate) mod nest;
 pub mod nvrtc;
+mod profile;
 pub mod sources;
 pub(crate) mod tensor_map;
 pub(crate) mod tensor_tile;
@@ -25,6 +26,7 @@ pub use event::Event;
 pub use graph::Graph;
 pub use launch::{Grid, Parameter};
 pub use memory::DevicePtr;
+pub use profile::Spent;
 pub use sources::Source;
 
 use crate::Result;
@@ -47,6 +49,8 @@ pub struct CudaContext {
     capturing: AtomicBool,
     allow_tf32: AtomicBool,
     hopper: AtomicBool,
+    /// Of the profile that is being taken, if one is.
+    launches: Mutex<Option<Vec<profile::Launch>>>,
 }
 
 /// What a GPU can do.
@@ -95,7 +99,20 @@ impl CudaContext {
         let (modules, functions) = (Mutex::default(), RwLock::default());
         let (capturing, allow_tf32) = (AtomicBool::new(false), AtomicBool::new(false));
         let hopper = AtomicBool::new(std::env::var_os("CONSORT_HOPPER").is_some_and(|set| set == "1"));
-        Ok(CudaContext { context, stream, properties, cubins, modules, functions, capturing, allow_tf32, hopper })
+        let launches = Mutex::new(None);
+        let context = CudaContext {
+            context,
+            stream,
+            properties,
+            cubins,
+            modules,
+            functions,
+            capturing,
+            allow_tf32,
+            hopper,
+            launches,
+        };
+        Ok(context)
     }
 
     /// Why no GPU can be used, or nothing when at least one can: there is a driver, it knows a device, and there is a
