@@ -6,6 +6,7 @@ use autograd::Var;
 use autograd::ops::registry;
 use nn::{Init, Network, UNet2D, UNet2DConfig};
 use tensor::ops::attention::Attention;
+use tensor::ops::norm::{GroupNorm, LayerNorm, Norm};
 use tensor::ops::optim::Adam;
 use tensor::ops::random::Stream;
 use tensor::{DType, Device, Result, Tensor};
@@ -147,6 +148,74 @@ fn attention_over_several_tiles_agrees_with_the_processor() -> Result<()> {
                 assert_eq!(got[got.len() / 2..], alone, "{what}: a sample in a batch and alone");
                 // Weights, slopes and results are rounded; so are scores of some ten, whose errors exponentials keep.
                 let rounded = 4.0 * dtype.epsilon() + 32.0 * dtype.wide().epsilon();
+                let allowed = rounded * want.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+                for (got, want) in got.iter().zip(&want) {
+                    assert!((got - want).abs() <= allowed, "{what}: {got}, expected {want}, allowed {allowed}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// y, and the gradients of x, weight, bias, scale and shift, of a norm whose last operand is the cotangent of y.
+fn norm(p: &Norm, [x, weight, bias, scale, shift, g]: &[Tensor; 6]) -> Result<[Tensor; 6]> {
+    let affine = [Some(weight), Some(bias), Some(scale), Some(shift)];
+    let normed = x.norm(p, affine)?;
+    let gradients = x.norm_backward(p, affine, [&normed.mean, &normed.rstd], g, [true; 4])?;
+    let [Some(dx), Some(weight), Some(bias), Some(scale), Some(shift)] = gradients else { panic!("all are wanted") };
+    Ok([normed.y, dx, weight, bias, scale, shift])
+}
+
+#[test]
+fn norms_of_every_tiling_agree_with_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    let group = |groups, silu| Norm::Group(GroupNorm { groups, eps: 1e-5, silu });
+    let layer = |silu| Norm::Layer(LayerNorm { eps: 1e-5, silu });
+    let cases = [
+        (group(8, true), &[2, 32, 8, 9][..]),
+        (group(4, true), &[2, 40, 5, 5]), // ten channels a group: vectors of two groups
+        (group(16, false), &[2, 336, 3, 3]), // the last span is narrower
+        (group(4, true), &[2, 12, 5, 5]), // no vectors in 16 bits
+        (group(1, true), &[2, 264, 9, 9]),
+        (group(8, true), &[2, 32, 61, 61]), // a sector of each position
+        (group(4, true), &[2, 16, 97, 97]), // chunks
+        (group(1, false), &[2, 8, 130, 131]),
+        (layer(true), &[2, 5, 64]),
+        (layer(false), &[2, 3, 1000]),
+        (layer(true), &[2, 3, 2056]), // a block a row
+        (layer(false), &[2, 1, 60_000]),
+        (layer(true), &[2, 700, 8]),
+    ];
+    for (p, shape) in cases {
+        for dtype in [DType::F32, DType::BF16, DType::F16] {
+            let (n, c) = (shape[0], if let Norm::Group(_) = p { shape[1] } else { shape[2] });
+            let draw = |purpose, shape: &[usize]| -> Result<Tensor> {
+                let x = Tensor::normal(&cpu, DType::F32, shape, &Stream { seed: 8, purpose, step: 0 }, 0)?;
+                // x is far from 0, so that a variance without its mean would show.
+                let away = Tensor::full(&cpu, DType::F32, shape, if purpose == 0 { 4.0 } else { 0.0 })?;
+                Tensor::combine(&[(1.0, &x), (1.0, &away)])?.cast(dtype)
+            };
+            let x = draw(0, shape)?;
+            let x = if shape.len() == 4 { x.channels_last()? } else { x };
+            let x = [x, draw(1, &[c])?, draw(2, &[c])?, draw(3, &[n, c])?, draw(4, &[n, c])?, draw(5, shape)?];
+            let each = |of: &dyn Fn(&Tensor) -> Result<Tensor>| -> Result<[Tensor; 6]> {
+                Ok([of(&x[0])?, of(&x[1])?, of(&x[2])?, of(&x[3])?, of(&x[4])?, of(&x[5])?])
+            };
+            let got = norm(&p, &each(&|x| x.to_device(&gpu))?)?;
+            let want = norm(&p, &each(&|x| x.cast(DType::F64))?)?;
+            let second =
+                |x: &Tensor| if x.rank() == 1 { x.to_device(&gpu) } else { x.to_device(&gpu)?.narrow(0, 1, 1) };
+            let alone = norm(&p, &each(&second)?)?;
+            for (i, name) in ["y", "dx", "dweight", "dbias", "dscale", "dshift"].into_iter().enumerate() {
+                let (got, want, alone) = (got[i].to_f64()?, want[i].to_f64()?, alone[i].to_f64()?);
+                let what = format!("{name} of {p:?} over {shape:?}, {dtype}");
+                if !["dweight", "dbias"].contains(&name) {
+                    assert_eq!(got[got.len() / 2..], alone, "{what}: a sample in a batch and alone");
+                }
+                // The result is rounded; x - mean was, at the size of x, and slopes and sums keep that.
+                let rounded = dtype.epsilon() + 128.0 * dtype.wide().epsilon();
                 let allowed = rounded * want.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
                 for (got, want) in got.iter().zip(&want) {
                     assert!((got - want).abs() <= allowed, "{what}: {got}, expected {want}, allowed {allowed}");
