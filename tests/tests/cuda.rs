@@ -92,6 +92,60 @@ fn casts_and_copies_have_the_bits_of_the_processor() -> Result<()> {
 }
 
 #[test]
+fn copies_and_casts_of_every_path_have_the_bits_of_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16, DType::U8, DType::I64] {
+        for shape in [[2, 70, 9, 13], [1, 64, 8, 16], [3, 16, 5, 1], [2, 24, 1, 67]] {
+            let x = Tensor::normal(&cpu, DType::F32, &shape, &Stream { seed: 2, purpose: 0, step: 0 }, 0)?;
+            let x = Tensor::combine(&[(40.0, &x)])?.cast(dtype)?;
+            let results = |x: &Tensor| -> Result<Vec<Vec<f64>>> {
+                let last = x.channels_last()?; // transposes
+                let turned = x.transpose(2, 3)?.contiguous()?;
+                let slices = [x.narrow(1, 3, 8)?, last.narrow(1, 8, 8)?, last.narrow(1, 5, 6)?, x.narrow(0, 0, 1)?];
+                let mut all = vec![last.contiguous()?, last.clone(), turned];
+                for slice in &slices {
+                    all.push(slice.contiguous()?);
+                    all.push(slice.channels_last()?);
+                }
+                for to in [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64] {
+                    all.push(x.cast(to)?); // vectors and a rest
+                    all.push(slices[1].cast(to)?);
+                    all.push(slices[2].cast(to)?);
+                }
+                all.iter().map(|x| x.to_device(&cpu)?.to_f64()).collect()
+            };
+            for (i, (got, want)) in results(&x.to_device(&gpu)?)?.iter().zip(&results(&x)?).enumerate() {
+                assert_eq!(got, want, "result {i} of {shape:?} in {dtype}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn functions_have_the_same_bits_by_vectors_and_one_by_one() -> Result<()> {
+    use tensor::ops::pointwise::Function::*;
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let count = 10_000;
+    for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+        let draw = |step| Tensor::normal(&gpu, DType::F32, &[count], &Stream { seed: 2, purpose: 0, step }, 0);
+        let (x, g) = (draw(0)?.cast(dtype)?, draw(1)?.cast(dtype)?);
+        for f in [Exp, Square, Sigmoid, Silu, Tanh, Gelu, GeluTanh, Relu, Softplus, Clamp { min: -0.5, max: 0.5 }] {
+            for order in 0..3 {
+                let all = [x.map(f, order)?, x.map_scaled(f, order, &g)?];
+                // The rest of x starts between two vectors.
+                let (x, g) = (x.narrow(0, 1, count - 1)?, g.narrow(0, 1, count - 1)?);
+                for (all, rest) in all.iter().zip([x.map(f, order)?, x.map_scaled(f, order, &g)?]) {
+                    assert_eq!(all.to_f64()?[1..], rest.to_f64()?, "{f:?} of order {order} in {dtype}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let cpu = Device::cpu(1);
@@ -112,6 +166,62 @@ fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
             for (got, want) in got.iter().zip(wide.sum_keep(axes)?.to_f64()?) {
                 let allowed = accumulated + dtype.epsilon() * want.abs();
                 assert!((got - want).abs() <= allowed, "{shape:?} over {axes:?} in {dtype}: {got}, expected {want}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sum_depends_on_its_terms_and_not_on_where_they_lie() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    for (shape, axis) in [([3, 40, 2500], 2), ([2, 17, 1031], 2), ([1, 64, 999], 1), ([5, 48, 8], 2), ([2, 9, 11], 2)] {
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            let x =
+                Tensor::normal(&gpu, DType::F32, &shape, &Stream { seed: 5, purpose: 0, step: 0 }, 0)?.cast(dtype)?;
+            let along = x.sum_keep(&[axis])?.to_f64()?;
+            // Results, or terms, side by side in memory; and neither.
+            let turned = x.transpose(1, 2)?.contiguous()?.transpose(1, 2)?;
+            let outermost = x.permute(&[2, 1, 0])?.contiguous()?.permute(&[2, 1, 0])?;
+            let shifted = Tensor::concat(&[&x, &x], 2)?.narrow(2, 1, shape[2])?;
+            let first = x.narrow(2, 1, shape[2] - 1)?;
+            assert_eq!(turned.sum_keep(&[axis])?.to_f64()?, along, "{shape:?} turned, over {axis} in {dtype}");
+            assert_eq!(outermost.sum_keep(&[axis])?.to_f64()?, along, "{shape:?} apart, over {axis} in {dtype}");
+            let rest = shifted.narrow(2, 0, shape[2] - 1)?;
+            let (rest, first) = (rest.sum_keep(&[axis])?.to_f64()?, first.contiguous()?.sum_keep(&[axis])?.to_f64()?);
+            assert_eq!(rest, first, "{shape:?} shifted, over {axis} in {dtype}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn softmax_of_every_width_agrees_with_the_processor() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    for width in [1, 8, 40, 255, 256, 264, 512, 1000, 1024, 1032] {
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            let draw = |purpose| -> Result<Tensor> {
+                let stream = Stream { seed: 4, purpose, step: 0 };
+                Tensor::normal(&cpu, DType::F32, &[11, width], &stream, 0)?.cast(dtype)
+            };
+            let (x, g) = (draw(0)?, draw(1)?);
+            let y = x.to_device(&gpu)?.softmax()?;
+            let dx = y.softmax_backward(&g.to_device(&gpu)?)?;
+            let want = x.cast(DType::F64)?.softmax()?;
+            // The backward of the result as it was rounded.
+            let rounded = y.to_device(&cpu)?.cast(DType::F64)?;
+            let want_dx = rounded.softmax_backward(&g.cast(DType::F64)?)?;
+            for (what, got, want) in [("y", &y, &want), ("dx", &dx, &want_dx)] {
+                let want = want.to_f64()?;
+                let most = want.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+                let allowed = (dtype.epsilon() + 16.0 * dtype.wide().epsilon()) * most;
+                for (got, want) in got.to_f64()?.iter().zip(&want) {
+                    assert!(
+                        (got - want).abs() <= allowed,
+                        "{what} of width {width} in {dtype}: {got}, expected {want}"
+                    );
+                }
             }
         }
     }
@@ -229,7 +339,7 @@ fn norms_of_every_tiling_agree_with_the_processor() -> Result<()> {
 #[test]
 fn updates_of_parameters_agree_with_the_processor() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let (cpu, count) = (Device::cpu(1), 10_000);
+    let (cpu, count) = (Device::cpu(1), 10_003);
     let draw =
         |d: &Device, dtype, purpose| Tensor::normal(d, dtype, &[count], &Stream { seed: 1, purpose, step: 0 }, 0);
     for (dtype, eps) in [(DType::F32, f64::from(f32::EPSILON)), (DType::F64, f64::EPSILON)] {
