@@ -4,7 +4,7 @@
 #include "maths.cuh"
 #include "strided.cuh"
 
-// As `Shape` in `norm/cuda/shape.rs`.
+// As `Shape` in `norm/cuda/operands.rs`.
 struct Shape {
     u32 samples, positions, channels;
     u32 groups; // 0: layer norm

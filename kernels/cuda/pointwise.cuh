@@ -2,8 +2,8 @@
 // the loop that applies one.
 //
 // Bound by memory: the frequent functions have a loop of their own each, by vectors, the cheap of them inlined; the rest,
-// and what does not come in vectors, go through one call. Both must give the same bits, so a frequent function leaves the compiler no
-// product to fuse: it says `product` or `mul_add`.
+// and what does not come in vectors, go through one call. Both must give the same bits, so a frequent function leaves the
+// compiler no product to fuse: it says `product` or `mul_add`.
 #pragma once
 #include "block.cuh"
 #include "maths.cuh"

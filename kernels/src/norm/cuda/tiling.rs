@@ -9,7 +9,7 @@ use crate::norm::Sizes;
 const ROW: usize = 64;
 /// The same, at least: a sector. Less room for wider tiles.
 const SECTOR: usize = 32;
-/// Bytes of a tile below which a launch is not worth more blocks.
+/// Bytes of a tile below which spans grow: a block is not worth less.
 const SMALL: usize = 8 << 10;
 /// Bytes of a chunk where the tile of a whole sample does not fit: three blocks share a multiprocessor.
 const CHUNK: usize = 48 << 10;
@@ -106,11 +106,12 @@ impl Content {
         chunk * span * self.size * self.tensors
     }
 
-    /// Eight vectors a thread; more threads where a block has a multiprocessor to itself.
+    /// Two vectors a thread or more: few warps would be long at the sums. More threads where a block has a multiprocessor
+    /// to itself.
     fn threads(&self, span: usize, chunk: usize) -> usize {
         let most = if self.held(span, chunk) > 2 * CHUNK { 512 } else { 256 };
         let least = (span * self.size / 16).next_power_of_two().max(64);
-        (self.held(span, chunk) / (16 * 8 * self.tensors)).next_power_of_two().clamp(least, most)
+        (self.held(span, chunk) / (16 * 2 * self.tensors)).next_power_of_two().clamp(least, most)
     }
 
     /// The tile, the tables, and what `channel_sums` needs.
@@ -148,7 +149,7 @@ mod tests {
         // Ten channels a group: four groups are whole vectors.
         assert_eq!(tiles(256, 320, 10, 2), Some([40, 256, 1, 256]));
         // Few positions: more channels.
-        assert_eq!(tiles(16, 512, 16, 2), Some([256, 16, 1, 64]));
+        assert_eq!(tiles(16, 512, 16, 2), Some([256, 16, 1, 256]));
         assert_eq!(tiles(7, 12, 4, 2), None);
         assert_eq!(tiles(64, 4096, 4096, 2), None);
     }
