@@ -55,6 +55,10 @@ __device__ __forceinline__ f64 f64_of(u64 bits) { return __longlong_as_double(i6
 __device__ __forceinline__ f32 mul_add(f32 a, f32 b, f32 c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ f64 mul_add(f64 a, f64 b, f64 c) { return __fma_rn(a, b, c); }
 
+// a * b, rounded whatever is added to it: the compiler may fuse an ordinary product, in one place and not in another.
+__device__ __forceinline__ f32 product(f32 a, f32 b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ f64 product(f64 a, f64 b) { return __dmul_rn(a, b); }
+
 // 2^x by the special function unit, to 2^-22; results below 2^-126 are 0.
 __device__ __forceinline__ f32 exp2_fast(f32 x) {
 #ifdef CUDA_EMULATOR
@@ -165,4 +169,23 @@ template <int N, class T> __device__ __forceinline__ void store_pack(T* to, cons
     emulator::check_aligned(to, sizeof(Pack<T, N>) AT_CALLER);
 #endif
     *reinterpret_cast<Pack<T, N>*>(to) = pack;
+}
+
+// A pack in f32, and numbers rounded to a pack: f32 two at a time into 16 bits.
+template <int N, class T> __device__ __forceinline__ void widen(const Pack<T, N>& pack, f32 (&x)[N]) {
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = to_f32(pack[i]);
+}
+template <class T, int N, class R> __device__ __forceinline__ Pack<T, N> rounded(const R (&x)[N]) {
+    Pack<T, N> pack;
+    if constexpr (sizeof(T) == 2 && same_type<R, f32> && N % 2 == 0) {
+        Pack<u32, N / 2> pairs;
+#pragma unroll
+        for (int i = 0; i < N / 2; i++) pairs[i] = pair<T>(x[2 * i], x[2 * i + 1]);
+        pack = *reinterpret_cast<const Pack<T, N>*>(&pairs);
+    } else {
+#pragma unroll
+        for (int i = 0; i < N; i++) pack[i] = to<T>(x[i]);
+    }
+    return pack;
 }

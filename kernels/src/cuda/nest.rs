@@ -62,9 +62,85 @@ impl<const N: usize> DeviceNest<N> {
         self
     }
 
-    /// Whether every operand is walked one element after another.
-    pub(crate) fn is_flat(&self) -> bool {
-        self.depth == 1 && self.strides[0] == [1; N]
+    /// The same loops in steps of `lanes` elements of a row, a bit for each operand that has one element for all of them,
+    /// and the elements that are left over where all is one row. `None` where rows are not made of such steps: their
+    /// starts must be `is_aligned`, and the result's elements neighbours.
+    pub(crate) fn in_steps(
+        mut self,
+        lanes: u32,
+        is_aligned: impl Fn(usize) -> bool,
+    ) -> Option<(DeviceNest<N>, u32, u32)> {
+        let inner = (self.depth as usize).checked_sub(1)?;
+        let (mut splat, size) = (0, self.divisors[inner][0]);
+        for operand in 0..N {
+            let outer = self.strides[..inner].iter().map(|strides| strides[operand]);
+            match self.strides[inner][operand] {
+                0 if operand > 0 => splat |= 1 << operand,
+                1 if is_aligned(operand) && outer.into_iter().all(|stride| stride.is_multiple_of(lanes)) => {}
+                _ => return None,
+            }
+            self.strides[inner][operand] *= lanes;
+        }
+        let rest = size % lanes;
+        if rest != 0 && inner > 0 {
+            return None;
+        }
+        self.divisors[inner] = divisor(size / lanes);
+        self.count /= lanes;
+        Some((self, splat, rest))
+    }
+
+    /// Whether `operand` is walked in rows of neighbours that start at multiples of `lanes` and are made of runs; where there
+    /// is one row, its last run may be `ragged`.
+    pub(crate) fn has_rows_of(&self, operand: usize, run: u32, lanes: u32, ragged: bool) -> bool {
+        let Some(inner) = (self.depth as usize).checked_sub(1) else { return false };
+        let starts = self.strides[..inner].iter().all(|strides| strides[operand].is_multiple_of(lanes));
+        let whole = inner == 0 && ragged || self.divisors[inner][0].is_multiple_of(run);
+        self.strides[inner][operand] == 1 && starts && whole
+    }
+
+    /// Whether all strides of `operand` are multiples of `lanes`.
+    pub(crate) fn has_strides_of(&self, operand: usize, lanes: u32) -> bool {
+        let mut all = self.strides[..self.depth as usize].iter();
+        all.all(|strides| strides[operand].is_multiple_of(lanes))
+    }
+
+    /// Takes a loop out: its size and strides.
+    fn take(&mut self, level: usize) -> (u32, [u32; N]) {
+        let taken = (self.divisors[level][0], self.strides[level]);
+        self.divisors.copy_within(level + 1.., level);
+        self.strides.copy_within(level + 1.., level);
+        self.depth -= 1;
+        self.count /= taken.0.max(1);
+        taken
+    }
+
+    /// The same loops over elements that are `lanes` times as large, of operands whose strides have been multiplied so.
+    pub(crate) fn in_units(mut self, lanes: u32) -> DeviceNest<N> {
+        self.strides.iter_mut().flatten().for_each(|stride| *stride /= lanes);
+        self
+    }
+}
+
+/// Matrices that are read along one side and written along the other.
+pub(crate) struct Transposed {
+    /// Where each matrix starts.
+    pub(crate) batch: DeviceNest<2>,
+    /// Columns of x, which are neighbours there, and how far apart they are in y.
+    pub(crate) across: [u32; 2],
+    /// Rows of x, which are neighbours in y, and how far apart they are in x.
+    pub(crate) down: [u32; 2],
+}
+
+impl DeviceNest<2> {
+    /// The loops as transposes, where both sides have at least `least` elements.
+    pub(crate) fn transposed(&self, least: u32) -> Option<Transposed> {
+        let (mut batch, inner) = (*self, (self.depth as usize).checked_sub(1)?);
+        let outer = (0..inner).find(|&level| self.strides[level][1] == 1)?;
+        let (down, [y_step, x_pitch]) = batch.take(inner);
+        let (across, [y_pitch, _]) = batch.take(outer);
+        let is_worth = y_step == 1 && down >= least && across >= least;
+        is_worth.then_some(Transposed { batch, across: [across, y_pitch], down: [down, x_pitch] })
     }
 }
 
@@ -96,10 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn dense_operands_are_flat_and_broadcast_ones_are_not() {
-        let image = Layout::channels_last(Dims::new(&[2, 3, 4, 5]).unwrap());
-        assert!(DeviceNest::new("test", [&image, &image]).unwrap().is_flat());
-        let row = Layout::contiguous(Dims::new(&[5]).unwrap()).broadcast(image.shape).unwrap();
-        assert!(!DeviceNest::new("test", [&image, &row]).unwrap().is_flat());
+    fn rows_are_walked_in_steps_where_they_are_made_of_them() {
+        let steps = |y: &Layout, x: &Layout, lanes| {
+            let steps = DeviceNest::new("test", [y, x]).unwrap().in_steps(lanes, |_| true);
+            steps.map(|(nest, splat, rest)| (nest.count, nest.depth, splat, rest))
+        };
+        let image = Layout::channels_last(Dims::new(&[2, 8, 4, 5]).unwrap());
+        assert_eq!(steps(&image, &image, 8), Some((40, 1, 0, 0)));
+        assert_eq!(steps(&image, &image, 64), Some((5, 1, 0, 0)));
+        assert_eq!(steps(&image, &image, 3), Some((106, 1, 0, 2)));
+        let channels = Layout::contiguous(Dims::new(&[8, 1, 1]).unwrap()).broadcast(image.shape).unwrap();
+        assert_eq!(steps(&image, &channels, 8), Some((40, 2, 0, 0)));
+        assert_eq!(steps(&image, &channels, 3), None);
+        let samples = Layout::contiguous(Dims::new(&[2, 1, 1, 1]).unwrap()).broadcast(image.shape).unwrap();
+        assert_eq!(steps(&image, &samples, 4), Some((80, 2, 2, 0)));
+        assert_eq!(steps(&image, &Layout::contiguous(image.shape), 4), None);
     }
 }

@@ -1,4 +1,6 @@
-// The elementwise product.
+// The elementwise product. Bound by memory.
+//
+// Figure: not yet measured.
 #include "block.cuh"
 #include "strided.cuh"
 

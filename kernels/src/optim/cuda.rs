@@ -7,6 +7,8 @@ use crate::{Result, Scratch, View, ViewMut, scratch};
 
 pub(crate) static SOURCE: Source = Source { name: "optim.cu", text: include_str!("optim.cu") };
 
+/// Elements of a thread at once: 16 bytes of f32.
+const LANES: usize = 4;
 /// Blocks that sum apart, at most, and the least elements of one.
 const PIECES: usize = 1024;
 const LEAST: usize = 4096;
@@ -23,7 +25,7 @@ pub(super) fn adam(
     let name = with_real(param.dtype(), OP, || Ok("adam_f32"), || Ok("adam_f64"))?;
     let count = grad.layout().count();
     let (param, grad, m, v) = (param.pointer(OP)?, grad.pointer(OP)?, m.pointer(OP)?, v.pointer(OP)?);
-    let grid = Grid::stride(cuda, count);
+    let grid = Grid::stride(cuda, count.div_ceil(LANES));
     cuda.launch(&SOURCE, name, grid, &[&param, &grad, &m, &v, &(count as u64), &scalars])
 }
 
@@ -32,7 +34,7 @@ pub(super) fn ema(cuda: &CudaContext, rate: f64, average: &ViewMut, param: &View
     let name = with_real(average.dtype(), OP, || Ok("ema_f32"), || Ok("ema_f64"))?;
     let count = param.layout().count();
     let (average, param) = (average.pointer(OP)?, param.pointer(OP)?);
-    cuda.launch(&SOURCE, name, Grid::stride(cuda, count), &[&average, &param, &(count as u64), &rate])
+    cuda.launch(&SOURCE, name, Grid::stride(cuda, count.div_ceil(LANES)), &[&average, &param, &(count as u64), &rate])
 }
 
 /// Bytes of scratch of [`sum_of_squares`].

@@ -5,19 +5,20 @@ use crate::cuda::elementwise::{reals, run};
 use crate::cuda::{CudaContext, Source};
 use crate::{Result, View, ViewMut};
 
-pub(crate) static SOURCE: Source = Source { name: "pointwise.cu", text: include_str!("pointwise.cu") };
+pub(crate) static APPLY: Source = Source { name: "apply.cu", text: include_str!("apply.cu") };
+pub(crate) static SCALED: Source = Source { name: "scaled.cu", text: include_str!("scaled.cu") };
 
 pub(super) fn apply(cuda: &CudaContext, f: Function, order: u8, x: View, y: ViewMut) -> Result {
     let (number, a, b) = parameters(f);
-    run::<2>(cuda, f.name(), &SOURCE, reals!("apply"), &[x], y, &[&number, &i32::from(order), &a, &b])
+    run::<2>(cuda, f.name(), &APPLY, reals!("apply"), &[x], y, &[&number, &i32::from(order), &a, &b])
 }
 
 pub(super) fn scaled(cuda: &CudaContext, f: Function, order: u8, x: View, g: View, y: ViewMut) -> Result {
     let (number, a, b) = parameters(f);
-    run::<3>(cuda, f.name(), &SOURCE, reals!("scaled"), &[x, g], y, &[&number, &i32::from(order), &a, &b])
+    run::<3>(cuda, f.name(), &SCALED, reals!("scaled"), &[x, g], y, &[&number, &i32::from(order), &a, &b])
 }
 
-/// The function's number in `pointwise.cu`, and its parameters.
+/// The function's number in `cuda/pointwise.cuh`, and its parameters.
 fn parameters(f: Function) -> (i32, f64, f64) {
     let number = match f {
         Function::Exp => 0,

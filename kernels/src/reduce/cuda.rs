@@ -10,8 +10,10 @@ use crate::{DType, Layout, Result, Scratch, View, ViewMut, scratch};
 pub(crate) static SOURCE: Source = Source { name: "reduce.cu", text: include_str!("reduce.cu") };
 
 /// Terms that one pass adds; as in `reduce.cu`.
-const CHUNK: usize = 4096;
-/// Results of a block.
+const CHUNK: usize = 1024;
+/// Neighbouring terms that a lane adds in turn.
+const RUN: u32 = 8;
+/// Results, or vectors of them, of a block.
 const RESULTS: usize = 8;
 
 /// Bytes of scratch of [`sum`]: the partial sums of every pass but the last, in f32, or f64 for f64.
@@ -30,8 +32,8 @@ pub(super) fn sum(cuda: &CudaContext, x: View, y: ViewMut, plan: &Plan, space: S
     let (from, to, dtype) = (*x.layout(), *y.layout(), y.dtype());
     let mut partial = scratch::device(&space, sum_scratch(&from, &to, dtype), OP)?;
     let (kept, terms) = (DeviceNest::of(OP, &plan.kept)?, DeviceNest::of(OP, &plan.terms)?);
-    let mut pass = Pass { x: x.pointer(OP)?, kept, terms, across: plan.across };
-    let (size, mut names) = (dtype.wide().size(), reals!("sum"));
+    let mut pass = Pass { x: x.pointer(OP)?, dtype, kept, terms, across: plan.across };
+    let mut names = if plan.across { reals!("sum_columns") } else { reals!("sum_rows") };
     loop {
         let chunks = (pass.terms.count as usize).div_ceil(CHUNK).max(1);
         pass.launch(cuda, real(OP, names, dtype)?, y.pointer(OP)?, partial, chunks)?;
@@ -41,11 +43,11 @@ pub(super) fn sum(cuda: &CudaContext, x: View, y: ViewMut, plan: &Plan, space: S
         // What is left: `chunks` neighbouring terms for each result, in the order of the results.
         let results = pass.kept.count as usize;
         let shape = |sizes: &[usize]| Dims::new(sizes).unwrap_or(Dims::filled(0, 0));
-        let terms = Layout::contiguous(shape(&[chunks]));
-        pass =
-            Pass { x: partial, kept: kept.numbered(0, chunks), terms: DeviceNest::new(OP, [&terms])?, across: false };
-        partial = partial.offset(results * chunks * size);
-        names = ["sum_f32", "sum_f64", "sum_partial_bf16", "sum_partial_f16"];
+        let terms = DeviceNest::new(OP, [&Layout::contiguous(shape(&[chunks]))])?;
+        let (kept, dtype) = (kept.numbered(0, chunks), dtype.wide());
+        pass = Pass { x: partial, dtype, kept, terms, across: false };
+        partial = partial.offset(results * chunks * dtype.size());
+        names = ["sum_rows_f32", "sum_rows_f64", "sum_partial_rows_bf16", "sum_partial_rows_f16"];
     }
 }
 
@@ -53,17 +55,33 @@ pub(super) fn sum(cuda: &CudaContext, x: View, y: ViewMut, plan: &Plan, space: S
 pub(super) fn max(cuda: &CudaContext, x: View, y: ViewMut, plan: &Plan) -> Result {
     const OP: &str = "max";
     let (kept, terms) = (DeviceNest::of(OP, &plan.kept)?, DeviceNest::of(OP, &plan.terms)?);
-    let pass = Pass { x: x.pointer(OP)?, kept, terms, across: plan.across };
-    let names: Reals = reals!("max");
+    let pass = Pass { x: x.pointer(OP)?, dtype: x.dtype(), kept, terms, across: plan.across };
+    let names: Reals = if plan.across { reals!("max_columns") } else { reals!("max_rows") };
     pass.launch(cuda, real(OP, names, y.dtype())?, y.pointer(OP)?, DevicePtr::NULL, 1)
 }
 
 struct Pass {
     x: DevicePtr,
+    dtype: DType,
     kept: DeviceNest<2>,
     terms: DeviceNest<1>,
     across: bool,
 }
+
+/// `Reduction` of `reduce.cu`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Reduction {
+    kept: DeviceNest<2>,
+    terms: DeviceNest<1>,
+    chunks: u32,
+    vectors: u32,
+}
+
+// SAFETY: u32 throughout.
+unsafe impl bytemuck::Zeroable for Reduction {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Reduction {}
 
 impl Pass {
     fn launch(
@@ -74,9 +92,28 @@ impl Pass {
         partial: DevicePtr,
         chunks: usize,
     ) -> Result {
-        let blocks = [(self.kept.count as usize).div_ceil(RESULTS), chunks, 1];
-        let grid = Grid { blocks, ..Grid::new(1, 256) };
-        let (chunks, across) = (chunks as u32, u32::from(self.across));
-        cuda.launch(&SOURCE, name, grid, &[&self.x, &y, &partial, &self.kept, &self.terms, &chunks, &across])
+        let Pass { x, kept, terms, .. } = *self;
+        let (results, vectors) = (kept.count as usize, self.is_in_vectors());
+        let blocks = match self.across {
+            true => results.div_ceil(RESULTS * if vectors { self.lanes() as usize } else { 1 }) * chunks,
+            false => (results * chunks).div_ceil(RESULTS),
+        };
+        let reduction = Reduction { kept, terms, chunks: chunks as u32, vectors: vectors.into() };
+        cuda.launch(&SOURCE, name, Grid::new(blocks, 256), &[&x, &y, &partial, &reduction])
+    }
+
+    /// Elements of 16 bytes.
+    fn lanes(&self) -> u32 {
+        16 / self.dtype.size() as u32
+    }
+
+    /// Whether results side by side, or terms in a run, are neighbours from 16-byte boundaries.
+    fn is_in_vectors(&self) -> bool {
+        let lanes = self.lanes();
+        let starts = self.x.address().is_multiple_of(16);
+        match self.across {
+            true => starts && self.kept.has_rows_of(0, lanes, lanes, false) && self.terms.has_strides_of(0, lanes),
+            false => starts && self.terms.has_rows_of(0, RUN, lanes, true) && self.kept.has_strides_of(0, lanes),
+        }
     }
 }

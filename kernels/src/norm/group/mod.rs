@@ -111,9 +111,10 @@ pub fn group_backward(
 }
 
 /// Bytes of scratch for [`group_backward`]; x: `[n, c, ..]`.
-pub fn group_backward_scratch(d: &Device, _p: &GroupNorm, x: &Layout, dtype: DType) -> usize {
-    if let (Device::Cuda(_), &[samples, channels, ref space @ ..]) = (d, &*x.shape) {
-        return cuda::backward_scratch(Sizes { samples, positions: space.iter().product(), channels }, dtype);
+pub fn group_backward_scratch(d: &Device, p: &GroupNorm, x: &Layout, dtype: DType) -> usize {
+    if let (Device::Cuda(gpu), &[samples, channels, ref space @ ..]) = (d, &*x.shape) {
+        let sizes = Sizes { samples, positions: space.iter().product(), channels };
+        return cuda::backward_scratch(gpu, sizes, Sets::Groups(p.groups), dtype);
     }
     if dtype != DType::F32 { 0 } else { scratch::bytes(2 * x.shape.iter().take(2).product::<usize>()) }
 }

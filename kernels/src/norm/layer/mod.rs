@@ -122,8 +122,8 @@ pub fn layer_backward(
 /// Bytes of scratch for [`layer_backward`]; x: `[.., c]`. `per_sample`: whether a scale or a shift, or the gradient of
 /// one, takes part.
 pub fn layer_backward_scratch(d: &Device, _p: &LayerNorm, x: &Layout, per_sample: bool, dtype: DType) -> usize {
-    if let (Device::Cuda(_), Some(sizes)) = (d, LayerNorm::sizes(x, per_sample)) {
-        return cuda::backward_scratch(sizes, dtype);
+    if let (Device::Cuda(gpu), Some(sizes)) = (d, LayerNorm::sizes(x, per_sample)) {
+        return cuda::backward_scratch(gpu, sizes, Sets::Positions, dtype);
     }
     match (dtype, LayerNorm::sizes(x, per_sample)) {
         (DType::F32, Some(sizes)) => {

@@ -1,0 +1,170 @@
+// Scalar functions with their first two derivatives, as the table in `pointwise/table.rs` defines and numbers them, and
+// the loop that applies one.
+//
+// Bound by memory: the frequent functions have a loop of their own each, by vectors, the cheap of them inlined; the rest,
+// and what does not come in vectors, go through one call. Both must give the same bits, so a frequent function leaves the
+// compiler no product to fuse: it says `product` or `mul_add`.
+#pragma once
+#include "block.cuh"
+#include "maths.cuh"
+#include "strided.cuh"
+
+// The device's own functions, by one name for both widths.
+__device__ __forceinline__ f32 logarithm_of_more(f32 x) { return log1pf(x); }
+__device__ __forceinline__ f64 logarithm_of_more(f64 x) { return log1p(x); }
+__device__ __forceinline__ f32 tangent(f32 x) { return tanhf(x); }
+__device__ __forceinline__ f64 tangent(f64 x) { return tanh(x); }
+__device__ __forceinline__ f32 sine(f32 x) { return sinf(x); }
+__device__ __forceinline__ f64 sine(f64 x) { return sin(x); }
+__device__ __forceinline__ f32 cosine(f32 x) { return cosf(x); }
+__device__ __forceinline__ f64 cosine(f64 x) { return cos(x); }
+__device__ __forceinline__ f32 error_complement(f32 x) { return erfcf(x); }
+__device__ __forceinline__ f64 error_complement(f64 x) { return erfc(x); }
+__device__ __forceinline__ f32 length(f32 x, f32 y) { return hypotf(x, y); }
+__device__ __forceinline__ f64 length(f64 x, f64 y) { return hypot(x, y); }
+template <class R> __device__ __forceinline__ R magnitude(R x) { return x < 0 ? -x : x; }
+
+// A function and its derivatives at one place.
+template <class R> struct Jet {
+    R at[3];
+};
+
+// The logistic function, without cancellation on either side.
+template <class R> __device__ __forceinline__ Jet<R> sigmoid(R x) {
+    R e = exponential(-magnitude(x)), large = reciprocal(R(1) + e), small = product(e, large);
+    R slope = product(large, small);
+    if (x < 0) return {{small, slope, product(slope, large - small)}};
+    return {{large, slope, product(slope, small - large)}};
+}
+
+// The normal distribution function.
+template <class R> __device__ __forceinline__ Jet<R> normal(R x) {
+    R density = product(exponential(product(product(R(-0.5), x), x)), R(0.3989422804014326779));
+    R share = product(R(0.5), error_complement(product(-x, R(0.7071067811865475244))));
+    return {{share, density, product(-x, density)}};
+}
+
+// sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)); beyond 40 it is 0 or 1 to the last bit, and the cube would overflow.
+template <class R> __device__ __forceinline__ Jet<R> gelu_gate(R x) {
+    constexpr R SCALE = R(1.5957691216057307117), CUBE = R(0.044715);
+    x = x > 40 ? R(40) : x < -40 ? R(-40) : x;
+    R square = product(x, x);
+    Jet<R> gate = sigmoid(product(SCALE, mul_add(product(CUBE, square), x, x)));
+    R rate = product(SCALE, mul_add(R(3) * CUBE, square, R(1))), change = product(SCALE * R(6) * CUBE, x);
+    R bend = mul_add(product(rate, rate), gate.at[2], product(change, gate.at[1]));
+    return {{gate.at[0], product(rate, gate.at[1]), bend}};
+}
+
+// x gate(x)
+template <class R> __device__ __forceinline__ Jet<R> gated(R x, Jet<R> gate) {
+    R slope = mul_add(x, gate.at[1], gate.at[0]), bend = mul_add(x, gate.at[2], gate.at[1] + gate.at[1]);
+    return {{product(x, gate.at[0]), slope, bend}};
+}
+
+enum Function {
+    EXP, LN, SQRT, RSQRT, RECIPROCAL, SQUARE, ABS, SIGMOID, SILU, TANH, GELU, GELU_TANH, RELU, SOFTPLUS, SIN, COS,
+    CHARBONNIER, CLAMP
+};
+
+// `a` and `b` are the function's parameters: eps of Charbonnier, the bounds of clamp.
+template <class R> __device__ Jet<R> jet(i32 function, R x, R a, R b) {
+    switch (function) {
+    case EXP: {
+        R y = exponential(x);
+        return {{y, y, y}};
+    }
+    case LN: return {{logarithm(x), R(1) / x, R(-1) / (x * x)}};
+    case SQRT: {
+        R r = root(x);
+        return {{r, R(0.5) / r, R(-0.25) / (x * r)}};
+    }
+    case RSQRT: {
+        R r = root(x);
+        return {{R(1) / r, R(-0.5) / (x * r), R(0.75) / (x * x * r)}};
+    }
+    case RECIPROCAL: return {{R(1) / x, R(-1) / (x * x), R(2) / (x * x * x)}};
+    case SQUARE: return {{product(x, x), x + x, R(2)}};
+    case ABS: return {{magnitude(x), x > 0 ? R(1) : x < 0 ? R(-1) : R(0), R(0)}};
+    case SIGMOID: return sigmoid(x);
+    case SILU: return gated(x, sigmoid(x));
+    case TANH: {
+        R y = tangent(x), slope = product(R(4), sigmoid(x + x).at[1]);
+        return {{y, slope, product(product(R(-2), y), slope)}};
+    }
+    case GELU: return gated(x, normal(x));
+    case GELU_TANH: return gated(x, gelu_gate(x));
+    case RELU: return {{x > 0 ? x : R(0), x > 0 ? R(1) : R(0), R(0)}};
+    case SOFTPLUS: {
+        Jet<R> gate = sigmoid(x);
+        R value = (x > 0 ? x : R(0)) + logarithm_of_more(exponential(-magnitude(x)));
+        return {{value, gate.at[0], gate.at[1]}};
+    }
+    case SIN: return {{sine(x), cosine(x), -sine(x)}};
+    case COS: return {{cosine(x), -sine(x), -cosine(x)}};
+    case CHARBONNIER: {
+        R r = length(x, a);
+        return {{r, x / r, a / r * (a / r) / r}};
+    }
+    default: return {{x < a ? a : x > b ? b : x, a <= x && x <= b ? R(1) : R(0), R(0)}};
+    }
+}
+
+// The derivative of `order`; NaN gives NaN at every order.
+template <class R> __device__ __forceinline__ R derivative(i32 function, i32 order, R x, R a, R b) {
+    if (x != x) return x;
+    Jet<R> f = jet(function, x, a, b);
+    return order == 0 ? f.at[0] : order == 1 ? f.at[1] : f.at[2];
+}
+
+// Calls: what is not inlined into every lane of every kernel, which would be minutes of the compiler's time.
+template <class R> __device__ __noinline__ R value(i32 function, i32 order, R x, f64 a, f64 b) {
+    return derivative(function, order, x, R(a), R(b));
+}
+template <i32 FUNCTION, i32 ORDER> __device__ __noinline__ f32 value_of(f32 x) {
+    return derivative(FUNCTION, ORDER, x, 0.0f, 0.0f);
+}
+
+// y = f(x), or g f(x) where there are three operands, of what comes in vectors.
+template <class T, int N, class F> __device__ __forceinline__ void vectors(const Elementwise<N>& e, F f) {
+    using Wide = typename Computes<T>::In;
+    elementwise_vectors<T, N, false, 1>(
+        e, N - 1, [f](const Wide* x, Wide) { return N == 3 ? product(x[N - 2], f(x[0])) : f(x[0]); });
+}
+
+template <class T, int N>
+__device__ __forceinline__ void pointwise(const Elementwise<N>& e, i32 function, i32 order, f64 a, f64 b) {
+    using Wide = typename Computes<T>::In;
+    auto any = [=](Wide x) { return value(function, order, x, a, b); };
+    if constexpr (same_type<T, f64>) {
+        vectors<T>(e, any);
+    } else {
+#define INLINED(FUNCTION, ORDER)                                                                                       \
+    case FUNCTION * 3 + ORDER:                                                                                         \
+        vectors<T>(e, [](f32 x) { return derivative(FUNCTION, ORDER, x, 0.0f, 0.0f); });                               \
+        break;
+#define CALLED(FUNCTION, ORDER)                                                                                        \
+    case FUNCTION * 3 + ORDER: vectors<T>(e, [](f32 x) { return value_of<FUNCTION, ORDER>(x); }); break;
+        switch (function * 3 + order) {
+            INLINED(EXP, 0)
+            INLINED(SQUARE, 0)
+            INLINED(SQUARE, 1)
+            INLINED(SIGMOID, 0)
+            INLINED(SIGMOID, 1)
+            INLINED(SILU, 0)
+            INLINED(SILU, 1)
+            INLINED(RELU, 0)
+            INLINED(RELU, 1)
+            CALLED(TANH, 0)
+            CALLED(TANH, 1)
+            CALLED(GELU, 0)
+            CALLED(GELU, 1)
+            CALLED(GELU_TANH, 0)
+            CALLED(GELU_TANH, 1)
+        default: vectors<T>(e, any);
+        }
+#undef CALLED
+#undef INLINED
+    }
+    elementwise_others<T, N, false>(
+        e, N - 1, [&](const Wide* x, Wide) { return N == 3 ? product(x[N - 2], any(x[0])) : any(x[0]); });
+}
