@@ -1,21 +1,18 @@
 // A matrix product by tiles on the tensor cores: c[row, column] = sum over depth of a(row, depth) b(column, depth).
 //
-// As in tile.cuh the operands are given by how they are fetched, so that a convolution is the same product as a matrix:
-// here by chunks of 16 bytes, CHUNK elements along the operand's `major` axis, which cp.async brings to shared memory. A
-// ring of STAGES stages of 64 bytes of depth keeps copies under way while 8 warps multiply, each warp 32 columns wide.
-// Numbers are bf16, f16, or f32 rounded to tf32, and are summed in f32, in ascending depth whatever the tile.
+// As in tile.cuh the operands are given by how they are fetched: here by the loaders of loader.cuh, in chunks of 16 bytes
+// that cp.async brings to shared memory. A ring of STAGES stages of 64 bytes of depth keeps copies under way while 8 warps
+// multiply, each warp 32 columns wide. Numbers are bf16, f16, or f32 rounded to tf32, and are summed in f32, in ascending
+// depth whatever the tile.
 #pragma once
 #include "async_copy.cuh"
-#include "matrix_descriptor.cuh"
+#include "loader.cuh"
 #include "tensor_core.cuh"
 #include "tensor_result.cuh"
 
 constexpr u32 TENSOR_THREADS = 256, STAGES = 4;
 
-// An operand in a stage, LINES of 16-byte chunks: a line is a row, along the depth, or one depth, along the rows. A
-// loader has Element, major, `data`, where nothing that is outside is read from, and
-//   Row row(u32), Depth depth(u32)                what is computed once for all chunks there
-//   const Element* at(Row, Depth)                 the chunk that begins there; null if it is all zeros
+// An operand in a stage, LINES of 16-byte chunks: a line is a row, along the depth, or one depth, along the rows.
 template <class Loader, u32 ROWS> struct Panel {
     using T = typename Loader::Element;
     static constexpr bool ALONG_DEPTH = Loader::major == Major::k;
@@ -160,18 +157,4 @@ template <class A, class B, u32 ROWS, u32 COLUMNS> struct TensorTile {
             store(row0 + warp_row() + i * 8 + lane_index() / 4, column, eight);
         }
     }
-};
-
-// A matrix as it lies: row_step and depth_step in elements, one of them 1.
-template <class T, Major MAJOR> struct MatrixLoader {
-    using Element = T;
-    using Row = u32;
-    using Depth = u32;
-    static constexpr Major major = MAJOR;
-    const T* data;
-    u32 step; // of the axis that does not run
-
-    __device__ __forceinline__ Row row(u32 index) const { return MAJOR == Major::k ? index * step : index; }
-    __device__ __forceinline__ Depth depth(u32 k) const { return MAJOR == Major::k ? k : k * step; }
-    __device__ __forceinline__ const T* at(Row row, Depth depth) const { return data + (row + depth); }
 };
