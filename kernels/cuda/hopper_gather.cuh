@@ -5,7 +5,6 @@
 // lags LAG stages behind, which keeps LAG + 1 of them under way. More would stop: the consumers let go of a stage when
 // the next has come.
 #pragma once
-#include "async_copy.cuh"
 #include "hopper_loop.cuh"
 #include "loader.cuh"
 
@@ -45,8 +44,9 @@ template <class Loader, u32 LINES> struct Gatherer {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) {
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
-            const T* source = inside[r] && depth < end ? loader.at(row[r], loader.depth(depth)) : nullptr;
-            copy_async<16>(part + place + i * TOGETHER * 64, source ? source : loader.data, source != nullptr);
+            Chunk found = loader.chunk(row[r], loader.depth(depth));
+            found.inside &= inside[r] & (depth < end);
+            copy_chunk(part + place + i * TOGETHER * 64, loader.data, found);
         }
     }
 };
