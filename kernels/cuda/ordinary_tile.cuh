@@ -112,6 +112,6 @@ template <u32 ROWS, u32 COLUMNS, u32 TOGETHER> struct OrdinaryKind {
     static constexpr u32 BLOCKS = TOGETHER;
     template <class A, class B> using Of = OrdinaryTile<A, B, ROWS, COLUMNS>;
 };
-using SmallOrdinary = OrdinaryKind<64, 32, 4>;
+using SmallOrdinary = OrdinaryKind<64, 32, 3>;
 using NarrowOrdinary = OrdinaryKind<128, 32, 2>;
 using LargeOrdinary = OrdinaryKind<128, 64, 2>;

@@ -1,18 +1,13 @@
 // Operands of a product on their way through shared memory: a ring of stages that cp.async keeps full.
 //
-// As in tile.cuh operands are given by how they are fetched, so that a convolution is the same product as a matrix: here
-// by chunks of 16 bytes, CHUNK elements along the operand's `major` axis. A stage holds 64 bytes of depth of both.
+// They are given by how they are fetched (loader.cuh), in chunks of 16 bytes. A stage holds 64 bytes of depth of both.
 #pragma once
-#include "async_copy.cuh"
 #include "block.cuh"
-#include "matrix_descriptor.cuh"
+#include "loader.cuh"
 
 constexpr u32 RING_THREADS = 256, STAGES = 4;
 
-// An operand in a stage, LINES of 16-byte chunks: a line is a row, along the depth, or one depth, along the rows. A
-// loader has Element, major, `data`, where nothing that is outside is read from, and
-//   Row row(u32), Depth depth(u32)                what is computed once for all chunks there
-//   const Element* at(Row, Depth)                 the chunk that begins there; null if it is all zeros
+// An operand in a stage, LINES of 16-byte chunks: a line is a row, along the depth, or one depth, along the rows.
 template <class Loader, u32 ROWS> struct Panel {
     using T = typename Loader::Element;
     static constexpr bool ALONG_DEPTH = Loader::major == Major::k;
@@ -52,8 +47,9 @@ template <class Loader, u32 ROWS> struct Panel {
         for (u32 i = 0; i < EACH; i++) {
             if (LINES < TOGETHER && line(i) >= LINES) break;
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
-            const T* source = inside[r] && depth < end ? loader.at(row[r], loader.depth(depth)) : nullptr;
-            copy_async<16>(panel + place(line(i), chunk()), source ? source : loader.data, source != nullptr);
+            Chunk found = loader.chunk(row[r], loader.depth(depth));
+            found.inside &= inside[r] & (depth < end);
+            copy_chunk(panel + place(line(i), chunk()), loader.data, found);
         }
     }
 };
@@ -94,18 +90,4 @@ template <class A, class B, u32 ROWS, u32 COLUMNS> struct Ring {
             use(stages[number % STAGES], number);
         }
     }
-};
-
-// A matrix as it lies: row_step and depth_step in elements, one of them 1.
-template <class T, Major MAJOR> struct MatrixLoader {
-    using Element = T;
-    using Row = u32;
-    using Depth = u32;
-    static constexpr Major major = MAJOR;
-    const T* data;
-    u32 step; // of the axis that does not run
-
-    __device__ __forceinline__ Row row(u32 index) const { return MAJOR == Major::k ? index * step : index; }
-    __device__ __forceinline__ Depth depth(u32 k) const { return MAJOR == Major::k ? k : k * step; }
-    __device__ __forceinline__ const T* at(Row row, Depth depth) const { return data + (row + depth); }
 };

@@ -112,15 +112,13 @@ fn products_by_warpgroups_where_hopper_is_preferred() -> Result<()> {
     check_layers(&gpu)
 }
 
-#[test]
-fn a_row_has_the_same_bits_in_every_batch() -> Result<()> {
-    let Some(gpu) = gpu() else { return Ok(()) };
+fn check_rows(gpu: &Device) -> Result<()> {
     for (dtype, rounding) in NUMBERS {
         gpu.allow_tf32(rounding == TF32);
-        let (x, w) = (draw(dtype, &[200, 72], 0)?.to_device(&gpu)?, draw(dtype, &[40, 72], 1)?.to_device(&gpu)?);
+        let (x, w) = (draw(dtype, &[200, 72], 0)?.to_device(gpu)?, draw(dtype, &[40, 72], 1)?.to_device(gpu)?);
         let all = x.linear(&w, None)?.to_f64()?;
-        let image = draw(dtype, &[8, 16, 6, 5], 2)?.to_device(&gpu)?;
-        let kernel = draw(dtype, &[24, 16, 3, 3], 3)?.to_device(&gpu)?;
+        let image = draw(dtype, &[8, 16, 6, 5], 2)?.to_device(gpu)?;
+        let kernel = draw(dtype, &[24, 16, 3, 3], 3)?.to_device(gpu)?;
         let seen = image.conv2d(&kernel, None, &Conv::padded(1))?.contiguous()?.to_f64()?;
         for count in [1, 3, 8] {
             let some = x.narrow(0, 0, count)?.linear(&w, None)?.to_f64()?;
@@ -128,6 +126,16 @@ fn a_row_has_the_same_bits_in_every_batch() -> Result<()> {
             let some = image.narrow(0, 0, count)?.conv2d(&kernel, None, &Conv::padded(1))?.contiguous()?.to_f64()?;
             assert_eq!(some, seen[..some.len()], "{count} images in {dtype}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_row_has_the_same_bits_in_every_batch() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    for hopper in [false, true] {
+        gpu.prefer_hopper(hopper);
+        check_rows(&gpu)?;
     }
     Ok(())
 }
@@ -162,9 +170,22 @@ fn convolved(d: &Device, dtype: DType, p: &Conv, x: &[usize], w: &[usize]) -> Re
     ])
 }
 
-#[test]
-fn convolutions_and_their_gradients() -> Result<()> {
-    let Some(gpu) = gpu() else { return Ok(()) };
+fn check_convolution(gpu: &Device, numbers: &[(DType, f64)], p: &Conv, x: &[usize], w: &[usize]) -> Result<()> {
+    for &(dtype, rounding) in numbers {
+        gpu.allow_tf32(rounding == TF32);
+        let (want, got) = (convolved(&CPU, dtype, p, x, w)?, convolved(gpu, dtype, p, x, w)?);
+        let taps = w[2] * w[3];
+        let terms = [w[1] * taps, w[0] / p.groups * taps, want[0].count() / w[0]];
+        for ((got, want), (terms, what)) in
+            got.iter().zip(&want).zip(terms.into_iter().zip(["output", "input gradient", "weight gradient"]))
+        {
+            check(&format!("{what} of {p:?}, {x:?}, {w:?}"), dtype, rounding, terms, got, want)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_convolutions(gpu: &Device, numbers: &[(DType, f64)]) -> Result<()> {
     let down = Conv { stride: [2; 2], padding: [[0, 1], [0, 1]], ..Conv::default() };
     let all = Conv { stride: [2, 3], padding: [[1, 2], [0, 1]], dilation: [2, 1], groups: 2 };
     let wide = Conv { dilation: [2, 1], groups: 2, ..Conv::padded(2) };
@@ -182,42 +203,66 @@ fn convolutions_and_their_gradients() -> Result<()> {
         // No whole chunk of output channels.
         (Conv::padded(1), [2, 8, 6, 6], [3, 8, 3, 3]),
     ] {
-        for (dtype, rounding) in NUMBERS {
-            gpu.allow_tf32(rounding == TF32);
-            let want = convolved(&CPU, dtype, &p, &x, &w)?;
-            let got = convolved(&gpu, dtype, &p, &x, &w)?;
-            let taps = w[2] * w[3];
-            let terms = [w[1] * taps, w[0] / p.groups * taps, want[0].count() / w[0]];
-            for ((got, want), (terms, what)) in
-                got.iter().zip(&want).zip(terms.into_iter().zip(["output", "input gradient", "weight gradient"]))
-            {
-                check(&format!("{what} of {p:?}, {x:?}, {w:?}"), dtype, rounding, terms, got, want)?;
-            }
-        }
+        check_convolution(gpu, numbers, &p, &x, &w)?;
     }
     Ok(())
 }
 
 #[test]
+fn convolutions_and_their_gradients() -> Result<()> {
+    gpu().map_or(Ok(()), |gpu| check_convolutions(&gpu, &NUMBERS))
+}
+
+#[test]
+fn convolutions_by_warpgroups_where_hopper_is_preferred() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    gpu.prefer_hopper(true);
+    check_convolutions(&gpu, &NUMBERS[..2])
+}
+
+#[test]
 fn large_tiles_where_there_are_enough_of_them() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let dtype = DType::BF16;
-    for dtype in [dtype, DType::F32] {
+    for dtype in [DType::BF16, DType::F32] {
+        gpu.allow_tf32(false);
         let (a, b) = (matrix(dtype, &[1500, 24], false, 0)?, matrix(dtype, &[24, 1600], false, 1)?);
         let want = a.cast(DType::F64)?.matmul(&b.cast(DType::F64)?)?;
         for hopper in [false, true] {
             gpu.prefer_hopper(hopper);
-            gpu.allow_tf32(false);
             check("matrices", dtype, 0.0, 24, &a.to_device(&gpu)?.matmul(&b.to_device(&gpu)?)?, &want)?;
         }
     }
-    for (x, w) in [([17, 8, 32, 32], [72, 8, 1, 2]), ([17, 72, 32, 32], [8, 72, 1, 2])] {
-        let p = Conv { padding: [[0, 0], [1, 0]], ..Conv::default() };
-        let (want, got) = (convolved(&CPU, dtype, &p, &x, &w)?, convolved(&gpu, dtype, &p, &x, &w)?);
-        let terms = [w[1] * 2, w[0] * 2, want[0].count() / w[0]];
-        for ((got, want), terms) in got.iter().zip(&want).zip(terms) {
-            check(&format!("{x:?} with {w:?}"), dtype, 0.0, terms, got, want)?;
+    let p = Conv { padding: [[0, 0], [1, 0]], ..Conv::default() };
+    for hopper in [false, true] {
+        gpu.prefer_hopper(hopper);
+        for (x, w) in [([17, 8, 32, 32], [72, 8, 1, 2]), ([17, 72, 32, 32], [8, 72, 1, 2])] {
+            check_convolution(&gpu, &NUMBERS[..1], &p, &x, &w)?;
         }
+    }
+    // As many groups as a GPU has multiprocessors: large tiles of a weight gradient.
+    let groups = 132;
+    for taps in [2, 3] {
+        let p = Conv { groups, ..Conv::default() };
+        check_convolution(&gpu, &NUMBERS[..1], &p, &[1, groups * 8, 3, 5], &[groups * 72, 8, taps, 3])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_has_the_same_bits_in_tiles_of_every_size() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let (image, kernel) = (draw(DType::BF16, &[17, 8, 32, 32], 0)?, draw(DType::BF16, &[72, 8, 3, 3], 1)?);
+    let (image, kernel) = (image.to_device(&gpu)?, kernel.to_device(&gpu)?);
+    let seen = |count, outputs| -> Result<Vec<f64>> {
+        let (image, kernel) = (image.narrow(0, 0, count)?, kernel.narrow(0, 0, outputs)?);
+        image.conv2d(&kernel, None, &Conv::padded(1))?.narrow(0, 0, 1)?.contiguous()?.to_f64()
+    };
+    for hopper in [false, true] {
+        gpu.prefer_hopper(hopper);
+        let alone = seen(1, 72)?;
+        assert_eq!(alone, seen(17, 72)?);
+        // With fewer channels the tiles are narrow.
+        assert_eq!(seen(17, 16)?, alone[..16 * 32 * 32]);
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) mod elementwise;
 mod error;
 mod event;
 mod graph;
+pub(crate) mod hopper_loop;
 mod launch;
 mod memory;
 pub(crate) mod nest;

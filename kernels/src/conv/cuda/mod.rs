@@ -3,11 +3,13 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | implicit matrix products on the ordinary cores | not yet measured |
-//! | v2 | the same from a ring of stages, 16 bytes of channels at once: the tensor cores (mma.sync), or the ordinary for f32 | not yet measured |
+//! | v2 | the same from a ring of stages: the tensor cores (mma.sync), or the ordinary ones for f32 | not yet measured |
+//! | v3 | the same on Hopper's (wgmma), images gathered, matrices by TMA; only if asked for | not yet measured |
 //!
-//! [`v2::suits`] says where version 2 runs; version 1 does the rest.
+//! [`v2::suits`] says where version 2 runs, [`v3::suits`] where version 3 does in its place; version 1 does the rest.
 
 mod v2;
+mod v3;
 
 use super::Role;
 use super::geometry::Conv;
@@ -17,6 +19,7 @@ use crate::{DType, KernelError, Layout, Result, Scratch, View, ViewMut, scratch}
 
 pub(crate) static V1: Source = Source { name: "conv_v1.cu", text: include_str!("v1.cu") };
 pub(crate) use v2::V2;
+pub(crate) use v3::V3;
 
 const OP: &str = "conv";
 /// Rows and columns of a block's results; as in `tile.cuh`.
@@ -40,7 +43,8 @@ pub(super) fn forward(
     let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
     let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
     if v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]) {
-        return v2::forward(cuda, p, &g, [x, w], bias, y, &space);
+        let run = if v3::suits(cuda, dtype, &g) { v3::forward } else { v2::forward };
+        return run(cuda, p, &g, [x, w], bias, y, &space);
     }
     let (x, w, y) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
     let grid = g.grid(g.n * g.ho * g.wo, g.o);
@@ -52,7 +56,8 @@ pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx
     let dtype = same(dx.dtype(), &[Some(dy), Some(w)])?;
     let g = Geometry::of(p, dx.layout(), w.layout(), dy.layout())?;
     if v2::suits(dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
-        return v2::input_gradient(cuda, p, &g, [dy, w], dx, &space);
+        let run = if v3::suits(cuda, dtype, &g) { v3::input_gradient } else { v2::input_gradient };
+        return run(cuda, p, &g, [dy, w], dx, &space);
     }
     let (dy, w, dx) = (dy.pointer(OP)?, w.pointer(OP)?, dx.pointer(OP)?);
     let grid = g.grid(g.n * g.h * g.w, g.c);
@@ -68,7 +73,8 @@ pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, d
     let partial = scratch::device(&space, room, OP)?;
     let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
     if v2::suits(dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
-        v2::weight_gradient(cuda, &g, dtype, [x, dy, partial], shares)?;
+        let run = if v3::suits(cuda, dtype, &g) { v3::weight_gradient } else { v2::weight_gradient };
+        run(cuda, &g, dtype, [x, dy, partial], shares)?;
     } else {
         let mut grid = g.grid(g.o, g.c * g.kh * g.kw);
         grid.blocks[2] *= shares.count;
@@ -89,7 +95,8 @@ pub(super) fn weight_gradient_scratch(y: &Layout, w: &Layout, dtype: DType) -> u
     dtype.wide().size() * w.count() * Shares::of(y).count
 }
 
-/// How many shares the output pixels fall into, and the pixels of one: a function of the shape alone.
+/// How many shares the output pixels fall into, and the pixels of one, whole stages of version 3: a function of the shape
+/// alone.
 #[derive(Clone, Copy)]
 struct Shares {
     count: usize,
@@ -99,7 +106,7 @@ struct Shares {
 impl Shares {
     fn of(y: &Layout) -> Shares {
         let all = y.shape[0] * y.shape[2] * y.shape[3];
-        let pixels = all.div_ceil(all.div_ceil(SHARE).clamp(1, SHARES)).max(1);
+        let pixels = all.div_ceil(all.div_ceil(SHARE).clamp(1, SHARES)).max(1).next_multiple_of(64);
         Shares { count: all.div_ceil(pixels).max(1), pixels }
     }
 }

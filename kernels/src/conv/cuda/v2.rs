@@ -31,7 +31,7 @@ pub(super) fn weight_scratch(p: &Conv, role: Role, w: &Layout, dtype: DType) -> 
 }
 
 /// The weight with the depth along its rows, copied into `space` unless it lies so.
-fn weight(cuda: &CudaContext, p: &Conv, role: Role, w: View, space: &Scratch) -> Result<DevicePtr> {
+pub(super) fn weight(cuda: &CudaContext, p: &Conv, role: Role, w: View, space: &Scratch) -> Result<DevicePtr> {
     let (own, wanted) = orders(p, role, w.layout())
         .ok_or_else(|| KernelError::Shape { op: OP, what: format!("{:?} in {} groups", w.layout().shape, p.groups) })?;
     let is_so = |axis: usize| own.shape[axis] == 1 || own.strides[axis] == wanted.strides[axis];
@@ -106,10 +106,10 @@ pub(super) fn weight_gradient(
     cuda.launch(&V2, name, grid, &[&x, &dy, &partial, &(shares.pixels as u32), &Geometry::of(g)])
 }
 
-/// `Geometry` of `v2.cu`.
+/// `Geometry` of `convolution.cuh`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Geometry {
+pub(super) struct Geometry {
     n: u32,
     groups: u32,
     kh: u32,
@@ -131,7 +131,7 @@ unsafe impl bytemuck::Zeroable for Geometry {}
 unsafe impl bytemuck::Pod for Geometry {}
 
 impl Geometry {
-    fn of(g: &Sizes) -> Geometry {
+    pub(super) fn of(g: &Sizes) -> Geometry {
         let [c, h, w, o, ho, wo, kw] = [g.c, g.h, g.w, g.o, g.ho, g.wo, g.kw].map(divisor);
         let (&Sizes { n, groups, kh, before, dilation, .. }, stride) = (g, g.stride.map(divisor));
         Geometry { n, groups, kh, before, dilation, c, h, w, o, ho, wo, kw, stride }
