@@ -5,6 +5,7 @@
 // multiply, each warp 32 columns wide. Numbers are bf16, f16, or f32 rounded to tf32, and are summed in f32, in ascending
 // depth whatever the tile.
 #pragma once
+#include "async_copy.cuh"
 #include "loader.cuh"
 #include "tensor_core.cuh"
 #include "tensor_result.cuh"
@@ -50,8 +51,8 @@ template <class Loader, u32 ROWS> struct Panel {
         for (u32 i = 0; i < EACH; i++) {
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
             Chunk found = loader.chunk(row[r], loader.depth(depth));
-            found.inside &= inside[r] & (depth < end);
-            copy_chunk(panel + place(line(i), chunk()), loader.data, found);
+            const T* source = inside[r] && depth < end && found.inside ? loader.data + found.at : nullptr;
+            copy_async<16>(panel + place(line(i), chunk()), source ? source : loader.data, source != nullptr);
         }
     }
 
