@@ -2,9 +2,10 @@
 //
 // The producer's threads copy chunks of 16 bytes (cp.async) to where the swizzle of a stage wants them. What they wrote
 // wgmma reads through another proxy: each thread waits for its copies, fences, and only then its warp arrives. That
-// lags LAG stages behind, which keeps LAG + 1 of them under way. More would stop: the consumers let go of a stage when
-// the next has come.
+// lags LAG stages behind, which keeps LAG + 1 of them under way. With more the ring would stop: the consumers let go of a
+// stage only when the next has come.
 #pragma once
+#include "async_copy.cuh"
 #include "hopper_loop.cuh"
 #include "loader.cuh"
 
@@ -45,8 +46,8 @@ template <class Loader, u32 LINES> struct Gatherer {
         for (u32 i = 0; i < EACH; i++) {
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
             Chunk found = loader.chunk(row[r], loader.depth(depth));
-            found.inside &= inside[r] & (depth < end);
-            copy_chunk(part + place + i * TOGETHER * 64, loader.data, found);
+            bool is_read = found.inside & inside[r] & (depth < end);
+            copy_async<16>(part + place + i * TOGETHER * 64, loader.data + (is_read ? found.at : 0), is_read);
         }
     }
 };

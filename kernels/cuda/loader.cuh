@@ -4,7 +4,6 @@
 //   Row row(u32), Depth depth(u32)                what is computed once for all chunks there
 //   Chunk chunk(Row, Depth)                       the 16 bytes that begin there
 #pragma once
-#include "async_copy.cuh"
 #include "matrix_descriptor.cuh"
 
 // Elements from `data` on, or zeros if it is not `inside`.
@@ -12,10 +11,6 @@ struct Chunk {
     u32 at;
     bool inside;
 };
-
-template <class T> __device__ __forceinline__ void copy_chunk(T* shared, const T* data, const Chunk& chunk CALLER) {
-    copy_async<16>(shared, data + (chunk.inside ? chunk.at : 0), chunk.inside AT_CALLER);
-}
 
 // A matrix as it lies: `step` elements from one run to the next.
 template <class T, Major MAJOR> struct MatrixLoader {

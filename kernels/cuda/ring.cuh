@@ -2,6 +2,7 @@
 //
 // They are given by how they are fetched (loader.cuh), in chunks of 16 bytes. A stage holds 64 bytes of depth of both.
 #pragma once
+#include "async_copy.cuh"
 #include "block.cuh"
 #include "loader.cuh"
 
@@ -48,8 +49,8 @@ template <class Loader, u32 ROWS> struct Panel {
             if (LINES < TOGETHER && line(i) >= LINES) break;
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
             Chunk found = loader.chunk(row[r], loader.depth(depth));
-            found.inside &= inside[r] & (depth < end);
-            copy_chunk(panel + place(line(i), chunk()), loader.data, found);
+            const T* source = inside[r] && depth < end && found.inside ? loader.data + found.at : nullptr;
+            copy_async<16>(panel + place(line(i), chunk()), source ? source : loader.data, source != nullptr);
         }
     }
 };
