@@ -3,14 +3,14 @@
 
     python bench/gpu_cmad.py CONSORT [--only-ours]      # needs torch with CUDA and diffusers
 
-Two agents that share a score network (U-Net A), controls of the sizes of the presets `small` and `original`, 25 points,
+Two agents that share a score network (U-Net A), controls of the sizes of the presets `small` and `paper`, 25 points,
 everything kept for the way back. PyTorch evaluates the same networks as often; its cost is a small perceptron's where ours
 is a convolutional classifier's and a seam's, so it does a little less. Ours is the time between two updates of
 `consort train cmad`, with its optimiser.
 """
 import json, math, pathlib, statistics, subprocess, sys, tempfile, time
 
-SIZES = {"small": (8, (16, 32, 32)), "original": (16, (32, 64, 64))}
+SIZES = {"small": (8, (16, 32, 32)), "paper": (16, (32, 64, 64))}
 POINTS, AGENTS = 25, 2
 
 
@@ -19,7 +19,7 @@ def ours(preset, flags):
         run = pathlib.Path(folder) / "run"
         subprocess.run(
             [sys.argv[1], "train", "cmad", "--preset", preset, "--target", "3", "--agents", str(AGENTS), "--models", "models",
-             "--device", "cuda:0", "--quiet", "--out", run, "--set", "updates=8", "--set", "works=0", "--set", f"points={POINTS}",
+             "--device", "cuda:0", "--quiet", "--out", run, "--set", "updates=8", "--set", "teaching.works=0", "--set", f"points={POINTS}",
              "--set", "sampling_points=25", "--set", "memory=store-all", *flags], check=True, stdout=subprocess.DEVNULL)
         lines = [json.loads(line) for line in open(run / "metrics.jsonl")]
     times = [line["seconds"] for line in lines if "objective" in line and "step" in line]
