@@ -182,6 +182,11 @@ impl<'a> ViewMut<'a> {
         }
     }
 
+    /// The same memory in another layout.
+    pub(crate) fn with_layout(self, layout: Layout) -> Result<ViewMut<'a>, KernelError> {
+        ViewMut::new(self.data, self.dtype, layout)
+    }
+
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype

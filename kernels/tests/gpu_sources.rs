@@ -1,5 +1,5 @@
-//! Every GPU kernel compiled, without a GPU: for Ampere (sm_80) and Hopper (sm_90a), without warnings, without spills, and
-//! with the registers and shared memory that `gpu_usage.txt` records.
+//! Every GPU kernel compiled, without a GPU: for Ampere (sm_80) and Hopper (sm_90a), without warnings, without spills, with
+//! the registers and shared memory that `gpu_usage.txt` records, and with the instructions that they were written for.
 //!
 //! A change of that table is a change of the kernels: `CONSORT_BLESS=1 cargo test -p consort-kernels --test gpu_sources`
 //! writes it again, to be read in the diff. Where there is no compiler (`scripts/fetch-nvrtc` gets it) nothing is tested, and
@@ -7,16 +7,35 @@
 
 use kernels::cuda::{nvrtc, sources};
 use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90a"];
+
+/// What the machine code of a source for Hopper must hold: products by warpgroups and by warps, loads of fragments, tiles by
+/// the TMA unit, copies and accesses of 16 bytes.
+const INSTRUCTIONS: [(&str, &[&str]); 9] = [
+    ("matmul_v2.cu", &["HMMA", "LDSM", "LDGSTS.E.BYPASS.128", "LDS.128"]),
+    ("matmul_v3.cu", &["HGMMA", "UTMALDG", "STG.E.128"]),
+    ("conv_v2.cu", &["HMMA", "LDSM", "LDGSTS.E.BYPASS.128", "LDS.128"]),
+    ("conv_v3.cu", &["HGMMA", "UTMALDG", "LDGSTS.E.BYPASS.128", "STG.E.128"]),
+    ("attention_v2_forward.cu", &["HMMA", "LDSM", "LDGSTS.E.BYPASS.128"]),
+    ("combine.cu", &["LDG.E.128", "STG.E.128"]),
+    ("copy.cu", &["LDG.E.128", "STG.E.128"]),
+    ("group_norm_forward.cu", &["LDGSTS.E.BYPASS.128", "STG.E.128"]),
+    ("softmax.cu", &["LDG.E.128", "STG.E.128"]),
+];
 
 #[test]
 fn kernels_compile_without_warnings_or_spills_as_the_table_says() {
     if let Err(missing) = nvrtc::version() {
         assert!(std::env::var_os("CONSORT_NEED_NVRTC").is_none(), "{missing}");
         return eprintln!("NOT TESTED: no GPU kernel was compiled: {missing}");
+    }
+    for (name, _) in INSTRUCTIONS {
+        assert!(sources::ALL.iter().any(|source| source.name == name), "{name} is no source");
     }
     let jobs: Vec<_> =
         ARCHITECTURES.iter().flat_map(|to| sources::ALL.iter().map(move |source| (*to, *source))).collect();
@@ -46,7 +65,10 @@ fn next_of<T: Copy>(jobs: &[T], next: &AtomicUsize) -> Option<(usize, T)> {
 
 /// A line for every kernel of a source.
 fn lines_of(source: &sources::Source, architecture: &str) -> String {
-    let log = nvrtc::compile(source, architecture).unwrap_or_else(|error| panic!("{error}")).log;
+    let nvrtc::Compiled { image, log } = nvrtc::compile(source, architecture).unwrap_or_else(|error| panic!("{error}"));
+    if let Some((_, wanted)) = INSTRUCTIONS.iter().find(|(name, _)| *name == source.name && architecture == "sm_90a") {
+        check_instructions(source.name, &image, wanted);
+    }
     assert!(!log.contains("warning"), "{} for {architecture}:\n{log}", source.name);
     let mut lines = String::new();
     for nvrtc::Usage { kernel, registers, shared, spilled } in nvrtc::usages(&log) {
@@ -56,4 +78,30 @@ fn lines_of(source: &sources::Source, architecture: &str) -> String {
         writeln!(lines, "{kernel:<44}{architecture:<8}{registers:>10}{shared:>8}").unwrap();
     }
     lines
+}
+
+fn check_instructions(name: &str, image: &[u8], wanted: &[&str]) {
+    let tools = cache_folder().join("cu13/nvidia/cu13/bin");
+    if !tools.join("cuobjdump").exists() {
+        assert!(std::env::var_os("CONSORT_NEED_NVRTC").is_none(), "there is no cuobjdump in {}", tools.display());
+        return eprintln!("NOT TESTED: nothing shows the machine code of {name}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kernels.cubin");
+    std::fs::write(&file, image).unwrap();
+    // It calls nvdisasm, which it looks for in the path.
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let shown = Command::new(tools.join("cuobjdump")).arg("--dump-sass").arg(&file).env("PATH", path).output().unwrap();
+    let code = String::from_utf8_lossy(&shown.stdout);
+    for instruction in wanted {
+        assert!(code.contains(instruction), "{name} has no {instruction}");
+    }
+}
+
+/// Where `scripts/fetch-nvrtc` puts the tools.
+fn cache_folder() -> PathBuf {
+    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    of("CONSORT_CACHE")
+        .or_else(|| of("XDG_CACHE_HOME").map(|cache| cache.join("consort")))
+        .unwrap_or_else(|| of("HOME").unwrap_or_default().join(".cache/consort"))
 }

@@ -11,11 +11,12 @@ use tensor::{DType, Device, Result, Tensor};
 /// The processor: where operands come from, and the reference in f64.
 static CPU: LazyLock<Device> = LazyLock::new(|| Device::cpu(1));
 
-/// The first GPU, which starts with tf32 allowed; nothing where there is none and none is needed.
+/// The first GPU, which starts with tf32 allowed and the kernels of any GPU; nothing where there is none and none is needed.
 fn gpu() -> Option<Device> {
     match Device::cuda(0, |line| eprintln!("{line}")) {
         Ok(device) => {
             device.allow_tf32(true);
+            device.prefer_hopper(false);
             Some(device)
         }
         Err(missing) => {
@@ -97,6 +98,22 @@ fn check_layers(gpu: &Device) -> Result<()> {
 #[test]
 fn products_of_matrices_in_every_order() -> Result<()> {
     gpu().map_or(Ok(()), |gpu| check_products(&gpu))
+}
+
+#[test]
+fn few_results_of_a_long_depth() -> Result<()> {
+    let Some(gpu) = gpu() else { return Ok(()) };
+    for (dtype, rounding) in NUMBERS {
+        gpu.allow_tf32(rounding == TF32);
+        for [m, n, k] in [[24, 40, 1536], [16, 8, 1021]] {
+            // As the gradient of a layer's weight: both operands run across the depth.
+            let (a, b) = (draw(dtype, &[k, m], 0)?, draw(dtype, &[k, n], 1)?);
+            let want = a.cast(DType::F64)?.transpose(0, 1)?.matmul(&b.cast(DType::F64)?)?;
+            let got = a.to_device(&gpu)?.transpose(0, 1)?.matmul(&b.to_device(&gpu)?)?;
+            check(&format!("{m} by {n}, of {k} terms"), dtype, rounding, k, &got, &want)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl CudaContext {
         let cubins = Cubins::new(properties.architecture(), Box::new(tell));
         let (modules, functions) = (Mutex::default(), RwLock::default());
         let (capturing, allow_tf32) = (AtomicBool::new(false), AtomicBool::new(false));
-        let hopper = AtomicBool::new(std::env::var_os("CONSORT_HOPPER").is_some_and(|set| set == "1"));
+        let hopper = AtomicBool::new(std::env::var_os("CONSORT_HOPPER").is_none_or(|set| set != "0"));
         let launches = Mutex::new(None);
         let context = CudaContext {
             context,
@@ -163,8 +163,8 @@ impl CudaContext {
         self.allow_tf32.store(allow, Relaxed);
     }
 
-    /// Whether kernels that only Hopper runs are chosen: on Hopper, where `CONSORT_HOPPER=1` was set when the device was
-    /// opened or [`CudaContext::prefer_hopper`] asked for it.
+    /// Whether kernels that only Hopper runs are chosen: on Hopper, unless `CONSORT_HOPPER=0` was set when the device was
+    /// opened or [`CudaContext::prefer_hopper`] said otherwise.
     pub fn uses_hopper(&self) -> bool {
         self.properties.capability == (9, 0) && self.hopper.load(Relaxed)
     }

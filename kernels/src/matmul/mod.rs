@@ -25,7 +25,7 @@ const OP: &str = "matmul";
 pub fn forward(d: &Device, a: View, b: View, bias: Option<View>, c: ViewMut, scratch: Scratch) -> Result {
     let cpu = match d {
         Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return cuda::forward(gpu, a, b, bias, c),
+        Device::Cuda(gpu) => return cuda::forward(d, gpu, a, b, bias, c, scratch),
     };
     match c.dtype() {
         DType::F64 => reference::forward::<f64>(a, b, bias, c),
@@ -35,7 +35,10 @@ pub fn forward(d: &Device, a: View, b: View, bias: Option<View>, c: ViewMut, scr
 
 /// Bytes of scratch for [`forward`].
 pub fn forward_scratch(d: &Device, a: &Layout, b: &Layout, dtype: DType) -> usize {
-    let Device::Cpu(cpu) = d else { return 0 };
+    let cpu = match d {
+        Device::Cpu(cpu) => cpu,
+        Device::Cuda(_) => return cuda::forward_scratch(a, b, dtype),
+    };
     let Some(shape) = output_shape(a, b).filter(|_| dtype == DType::F32) else { return 0 };
     let c = Layout::contiguous(shape);
     Problem::new(a, b, None, &c).map_or(0, |problem| crate::scratch::bytes(single::room(cpu, &problem)))

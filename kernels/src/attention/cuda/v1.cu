@@ -27,6 +27,25 @@ template <class Wide> __device__ __forceinline__ Wide dot(const Wide* a, const W
     return sum;
 }
 
+// How the lanes of a warp share rows of `width` numbers: a lane has column `own`, and every 32nd after it. Of narrow rows
+// several lanes have the same column, each of them of every `step`th row from `first` on; their sums are added in the end.
+struct Lanes {
+    u32 own, first, step;
+
+    __device__ __forceinline__ explicit Lanes(u32 width) {
+        u32 wide = WARP;
+        while (wide > 1 && wide / 2 >= width) wide /= 2;
+        own = threadIdx.x % wide;
+        first = threadIdx.x % WARP / wide;
+        step = WARP / wide;
+    }
+    template <class Wide> __device__ __forceinline__ Wide together(Wide sum) const {
+        for (u32 distance = WARP / 2; distance >= WARP / step && step > 1; distance /= 2)
+            sum += __shfl_xor_sync(FULL_WARP, sum, distance);
+        return sum;
+    }
+};
+
 template <class T>
 __device__ void forward(Rows<const T> q, Rows<const T> k, Rows<const T> v, Rows<T> out, typename Computes<T>::In* lse,
                         const Shape& s) {
@@ -36,6 +55,7 @@ __device__ void forward(Rows<const T> q, Rows<const T> k, Rows<const T> v, Rows<
     u32 pair = blockIdx.y, warp = threadIdx.x / 32, lane = threadIdx.x % 32, query = blockIdx.x * WARPS + warp;
     load(queries, q.of(pair, s.heads), q.position, blockIdx.x * WARPS, WARPS, s.queries, s.width);
     Wide most = Wide(-INFINITY), total = 0, sum[COLUMNS] = {};
+    Lanes lanes(s.value_width);
     for (u32 from = 0; from < s.keys; from += KEYS) {
         block_sync();
         load(keys, k.of(pair, s.heads), k.position, from, KEYS, s.keys, s.width);
@@ -53,14 +73,16 @@ __device__ void forward(Rows<const T> q, Rows<const T> k, Rows<const T> v, Rows<
         total = mul_add(total, keep, warp_sum(weight));
         most = higher;
         for (u32 j = 0; j < COLUMNS; j++) sum[j] *= keep;
-        for (u32 key = 0; key < KEYS; key++) {
+        for (u32 key = lanes.first; key < KEYS; key += lanes.step) {
             Wide share = __shfl_sync(FULL_WARP, weight, key);
             for (u32 j = 0; j < COLUMNS; j++) {
-                u32 column = lane + 32 * j;
-                if (column < s.value_width) sum[j] = mul_add(share, values[key * (s.value_width + 1) + column], sum[j]);
+                u32 column = lanes.own + 32 * j;
+                if (column >= s.value_width) break;
+                sum[j] = mul_add(share, values[key * (s.value_width + 1) + column], sum[j]);
             }
         }
     }
+    sum[0] = lanes.together(sum[0]);
     if (query >= s.queries) return;
     T* row = out.of(pair, s.heads) + query * out.position;
     for (u32 j = 0; j < COLUMNS; j++) {
@@ -109,6 +131,7 @@ __device__ void query_gradient(Rows<const T> q, Rows<const T> k, Rows<const T> v
     load(own_q, q.of(pair, s.heads), q.position, first, WARPS, s.queries, s.width);
     load(own_g, g.of(pair, s.heads), g.position, first, WARPS, s.queries, s.value_width);
     Wide sum[COLUMNS] = {}, own_lse = lse[at], own_inner = inner[at];
+    Lanes lanes(s.width);
     for (u32 from = 0; from < s.keys; from += KEYS) {
         block_sync();
         load(keys, k.of(pair, s.heads), k.position, from, KEYS, s.keys, s.width);
@@ -119,12 +142,16 @@ __device__ void query_gradient(Rows<const T> q, Rows<const T> k, Rows<const T> v
             slope = Slope<Wide>(own_q + warp * (s.width + 1), keys + lane * (s.width + 1),
                                 own_g + warp * (s.value_width + 1), values + lane * (s.value_width + 1), own_lse,
                                 own_inner, s).slope;
-        for (u32 key = 0; key < KEYS; key++) {
+        for (u32 key = lanes.first; key < KEYS; key += lanes.step) {
             Wide share = __shfl_sync(FULL_WARP, slope, key);
-            for (u32 j = 0; j < COLUMNS; j++)
-                if (lane + 32 * j < s.width) sum[j] = mul_add(share, keys[key * (s.width + 1) + lane + 32 * j], sum[j]);
+            for (u32 j = 0; j < COLUMNS; j++) {
+                u32 column = lanes.own + 32 * j;
+                if (column >= s.width) break;
+                sum[j] = mul_add(share, keys[key * (s.width + 1) + column], sum[j]);
+            }
         }
     }
+    sum[0] = lanes.together(sum[0]);
     if (!real) return;
     T* row = dq.of(pair, s.heads) + query * dq.position;
     for (u32 j = 0; j < COLUMNS; j++)
@@ -144,6 +171,7 @@ __device__ void key_gradients(Rows<const T> q, Rows<const T> k, Rows<const T> v,
     load(own_k, k.of(pair, s.heads), k.position, first, WARPS, s.keys, s.width);
     load(own_v, v.of(pair, s.heads), v.position, first, WARPS, s.keys, s.value_width);
     Wide sum_k[COLUMNS] = {}, sum_v[COLUMNS] = {};
+    Lanes lanes(s.width > s.value_width ? s.width : s.value_width);
     for (u32 from = 0; from < s.queries; from += KEYS) {
         block_sync();
         load(queries, q.of(pair, s.heads), q.position, from, KEYS, s.queries, s.width);
@@ -158,16 +186,19 @@ __device__ void key_gradients(Rows<const T> q, Rows<const T> k, Rows<const T> v,
             weight = here.weight;
             slope = here.slope;
         }
-        for (u32 query = 0; query < KEYS; query++) {
+        for (u32 query = lanes.first; query < KEYS; query += lanes.step) {
             Wide share = __shfl_sync(FULL_WARP, slope, query), part = __shfl_sync(FULL_WARP, weight, query);
             for (u32 j = 0; j < COLUMNS; j++) {
-                u32 column = lane + 32 * j;
+                u32 column = lanes.own + 32 * j;
+                if (column >= s.width && column >= s.value_width) break;
                 if (column < s.width) sum_k[j] = mul_add(share, queries[query * (s.width + 1) + column], sum_k[j]);
                 if (column < s.value_width)
                     sum_v[j] = mul_add(part, cotangents[query * (s.value_width + 1) + column], sum_v[j]);
             }
         }
     }
+    sum_k[0] = lanes.together(sum_k[0]);
+    sum_v[0] = lanes.together(sum_v[0]);
     u32 key = first + warp;
     if (key >= s.keys) return;
     T *row_k = dk.of(pair, s.heads) + key * dk.position, *row_v = dv.of(pair, s.heads) + key * dv.position;

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | v1 | implicit matrix products on the ordinary cores | not yet measured |
 //! | v2 | the same from a ring of stages: the tensor cores (mma.sync), or the ordinary ones for f32 | not yet measured |
-//! | v3 | the same on Hopper's (wgmma), images gathered, matrices by TMA; only if asked for | not yet measured |
+//! | v3 | the same on Hopper's (wgmma), images gathered, matrices by TMA; bf16 and f16 | not yet measured |
 //!
 //! [`v2::suits`] says where version 2 runs, [`v3::suits`] where version 3 does in its place; version 1 does the rest.
 
@@ -25,7 +25,10 @@ const OP: &str = "conv";
 /// Rows and columns of a block's results; as in `tile.cuh`.
 const TILE: usize = 64;
 /// Output pixels of a share of a weight gradient, at the least.
-const SHARE: usize = 1024;
+const SHARE: usize = 256;
+/// Tiles of 128 x 128 that the shares of a weight gradient are to come to: a few for every multiprocessor there is. More
+/// shares than that would be written and read again for nothing.
+const TILES: usize = 528;
 /// Shares, at most.
 const SHARES: usize = 64;
 
@@ -68,7 +71,7 @@ pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx
 pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, dw: ViewMut, space: Scratch) -> Result {
     let dtype = same(dw.dtype(), &[Some(x), Some(dy)])?;
     let g = Geometry::of(p, x.layout(), dw.layout(), dy.layout())?;
-    let shares = Shares::of(dy.layout());
+    let shares = Shares::of(dy.layout(), dw.layout());
     let room = weight_gradient_scratch(dy.layout(), dw.layout(), dtype);
     let partial = scratch::device(&space, room, OP)?;
     let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
@@ -92,7 +95,7 @@ pub(super) fn weight_scratch(p: &Conv, role: Role, w: &Layout, dtype: DType) -> 
 
 /// Bytes of scratch of [`weight_gradient`].
 pub(super) fn weight_gradient_scratch(y: &Layout, w: &Layout, dtype: DType) -> usize {
-    dtype.wide().size() * w.count() * Shares::of(y).count
+    dtype.wide().size() * w.count() * Shares::of(y, w).count
 }
 
 /// How many shares the output pixels fall into, and the pixels of one, whole stages of version 3: a function of the shape
@@ -104,9 +107,12 @@ struct Shares {
 }
 
 impl Shares {
-    fn of(y: &Layout) -> Shares {
+    fn of(y: &Layout, w: &Layout) -> Shares {
         let all = y.shape[0] * y.shape[2] * y.shape[3];
-        let pixels = all.div_ceil(all.div_ceil(SHARE).clamp(1, SHARES)).max(1).next_multiple_of(64);
+        // What is summed is [o, c kh kw] for each group, which is never more tiles than this.
+        let tiles = w.shape[0].div_ceil(128) * w.shape[1..].iter().product::<usize>().div_ceil(128);
+        let most = TILES.div_ceil(tiles.max(1)).min(SHARES);
+        let pixels = all.div_ceil(all.div_ceil(SHARE).clamp(1, most)).max(1).next_multiple_of(64);
         Shares { count: all.div_ceil(pixels).max(1), pixels }
     }
 }

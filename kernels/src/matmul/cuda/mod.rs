@@ -4,10 +4,11 @@
 //! | --- | --- | --- |
 //! | v1 | tiles of 64 x 64 in shared memory on the ordinary cores, any strides | not yet measured |
 //! | v2 | tiles on the tensor cores (mma.sync), or the ordinary for f32, fed by cp.async through four stages | not yet measured |
-//! | v3 | tiles of 128 x 128 on Hopper's (wgmma), fed by TMA through four stages; only if asked for | not yet measured |
+//! | v3 | tiles of 128 x 128 on Hopper's (wgmma), fed by TMA through four stages; bf16 and f16 | not yet measured |
 //!
-//! [`choose`] says whether version 2 can run, [`v3::suits`] whether version 3 may in its place.
+//! Few results of a long depth are computed in shares of it ([`split`]). [`choose`] says whether version 2 can run, [`v3::suits`] whether version 3 may in its place.
 
+mod split;
 mod v3;
 
 use super::problem::Problem;
@@ -15,7 +16,7 @@ use crate::cuda::elementwise::{real, reals};
 use crate::cuda::nest::DeviceNest;
 use crate::cuda::tensor_tile::{self, Names, tensor_names};
 use crate::cuda::{CudaContext, DevicePtr, Grid, Parameter, Source};
-use crate::{DType, KernelError, Result, View, ViewMut};
+use crate::{DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut};
 
 pub(crate) static V1: Source = Source { name: "matmul_v1.cu", text: include_str!("v1.cu") };
 pub(crate) static V2: Source = Source { name: "matmul_v2.cu", text: include_str!("v2.cu") };
@@ -33,7 +34,25 @@ const V2_NAMES: [[Names; 2]; 2] = [
     [tensor_names!("matmul_v2_xk"), tensor_names!("matmul_v2_xx")],
 ];
 
-pub(super) fn forward(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -> Result {
+/// Operands are checked here. `d` is the device of `cuda`.
+pub(super) fn forward(
+    d: &Device,
+    cuda: &CudaContext,
+    a: View,
+    b: View,
+    bias: Option<View>,
+    c: ViewMut,
+    space: Scratch,
+) -> Result {
+    split::forward(d, [a, b], bias, c, space, |a, b, bias, c| whole(cuda, a, b, bias, c))
+}
+
+/// Bytes of scratch of [`forward`].
+pub(super) fn forward_scratch(a: &Layout, b: &Layout, dtype: DType) -> usize {
+    split::forward_scratch(a, b, dtype)
+}
+
+fn whole(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -> Result {
     let dtype = c.dtype();
     for operand in [Some(a), Some(b), bias].into_iter().flatten() {
         if operand.dtype() != dtype {
