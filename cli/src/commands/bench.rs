@@ -17,7 +17,7 @@ fn cuda(arguments: &BenchCuda) -> anyhow::Result<Summary> {
     let tell = move |row: &Row| {
         if !quiet {
             eprintln!(
-                "{:52} {:9.3} ms {:8.1} TFLOP/s {:8.0} GB/s",
+                "{:52} {:9.4} ms {:8.1} TFLOP/s {:8.0} GB/s",
                 row.name,
                 row.milliseconds,
                 row.tflops(),
