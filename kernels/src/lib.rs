@@ -10,6 +10,7 @@
 
 pub mod attention;
 mod blocks;
+pub mod cholesky;
 pub mod combine;
 pub mod conv;
 pub mod copy;
@@ -20,8 +21,10 @@ pub mod cuda;
 pub mod dtype;
 pub mod error;
 pub mod gather;
+pub mod gram;
 pub mod layout;
 pub mod matmul;
+mod matrix;
 pub mod multiply;
 pub mod nest;
 pub mod norm;
@@ -36,8 +39,10 @@ mod rows;
 mod scratch;
 pub mod softmax;
 mod tile;
+pub mod triangular;
 pub mod view;
 mod window;
+pub mod woodbury;
 
 #[cfg(test)]
 mod testing;

@@ -3,14 +3,17 @@
 //! [`registry`] lists every op with its rows of tests; the test of this module runs them all and fails for an op without.
 
 pub mod attention;
+pub mod cholesky;
 pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
 pub mod gather;
+pub mod gram;
 pub mod matmul;
 pub mod multiply;
 pub mod norm;
+pub mod orthonormal;
 pub mod pointwise;
 pub mod pool;
 pub mod reduce;
@@ -18,6 +21,8 @@ pub mod resize;
 pub mod rope;
 pub mod shape;
 pub mod softmax;
+pub mod triangular;
+pub mod woodbury;
 
 use crate::check::Case;
 use crate::error::{Error, Result};
@@ -27,14 +32,17 @@ use crate::var::Var;
 pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
     let families = [
         attention::rows(),
+        cholesky::rows(),
         combine::rows(),
         conv::rows(),
         copy::rows(),
         cross_entropy::rows(),
         gather::rows(),
+        gram::rows(),
         matmul::rows(),
         multiply::rows(),
         norm::rows(),
+        orthonormal::rows(),
         pointwise::rows(),
         pool::rows(),
         reduce::rows(),
@@ -42,6 +50,8 @@ pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
         rope::rows(),
         shape::rows(),
         softmax::rows(),
+        triangular::rows(),
+        woodbury::rows(),
     ];
     families.into_iter().flatten().collect()
 }

@@ -38,6 +38,7 @@ pub const HEADERS: &[Source] = &[
     header!("tensor_tile.cuh"),
     header!("tile.cuh"),
     header!("tma.cuh"),
+    header!("triangle.cuh"),
     header!("warp_product.cuh"),
     header!("wgmma.cuh"),
     header!("wgmma_shapes.cuh"),
@@ -48,6 +49,7 @@ pub const ALL: &[&Source] = &[
     &crate::attention::cuda::V1,
     &crate::attention::cuda::V2_BACKWARD,
     &crate::attention::cuda::V2_FORWARD,
+    &crate::cholesky::cuda::SOURCE,
     &crate::combine::cuda::SOURCE,
     &crate::conv::cuda::V1,
     &crate::conv::cuda::V2,
@@ -56,6 +58,7 @@ pub const ALL: &[&Source] = &[
     &crate::copy::cuda::COPY,
     &crate::cross_entropy::cuda::SOURCE,
     &crate::gather::cuda::SOURCE,
+    &crate::gram::cuda::SOURCE,
     &crate::matmul::cuda::V1,
     &crate::matmul::cuda::V2,
     &crate::matmul::cuda::V3,
@@ -72,7 +75,9 @@ pub const ALL: &[&Source] = &[
     &crate::reduce::cuda::SOURCE,
     &crate::rope::cuda::SOURCE,
     &crate::softmax::cuda::SOURCE,
+    &crate::triangular::cuda::SOURCE,
     &crate::window::cuda::SOURCE,
+    &crate::woodbury::cuda::SOURCE,
 ];
 
 #[cfg(test)]

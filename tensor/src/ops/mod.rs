@@ -5,15 +5,18 @@
 //! that changes what it computes.
 
 pub mod attention;
+pub mod cholesky;
 pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
 pub mod gather;
+pub mod gram;
 pub mod matmul;
 pub mod multiply;
 pub mod norm;
 pub mod optim;
+pub mod orthonormal;
 pub mod pointwise;
 pub mod pool;
 pub mod random;
@@ -22,6 +25,8 @@ pub mod resize;
 pub mod rope;
 pub mod shape;
 pub mod softmax;
+pub mod triangular;
+pub mod woodbury;
 
 use crate::error::{Error, Kind, Result};
 use crate::{DType, Device, Dims, Layout, Tensor};
