@@ -297,6 +297,9 @@ fn norms_of_every_tiling_agree_with_the_processor() -> Result<()> {
         (layer(true), &[2, 3, 2056]), // a block a row
         (layer(false), &[2, 1, 60_000]),
         (layer(true), &[2, 700, 8]),
+        (layer(true), &[2, 21, 520]), // chunks, of a block a row
+        (layer(false), &[2, 18, 4096]),
+        (layer(true), &[2, 3, 8192]),
     ];
     for (p, shape) in cases {
         for dtype in [DType::F32, DType::BF16, DType::F16] {
