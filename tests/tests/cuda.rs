@@ -155,6 +155,7 @@ fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
         (&[50, 200, 3], &[0, 1]),
         (&[9, 30, 40], &[0, 1, 2]),
         (&[2, 5000, 4], &[1]),
+        (&[70_000], &[0]), // more chunks than a block joins
     ] {
         for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
             let x =
