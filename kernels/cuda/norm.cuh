@@ -118,14 +118,18 @@ __device__ __forceinline__ void group_sums(const Tile<T>& tile, u32 width, F f, 
     block_sync();
 }
 
-// The numbers of a thread's channels in a table of the span.
-template <class T, int LANES>
-__device__ __forceinline__ void of_channels(const Tile<T>& tile, const f32* table, f32 (&own)[LANES]) {
-    if (!tile.works) return;
+// Neighbours in a table, by 16 bytes.
+template <int LANES> __device__ __forceinline__ void load_table(const f32* table, f32 (&own)[LANES]) {
 #pragma unroll
     for (int i = 0; i < LANES; i += 4) {
-        Pack<f32, 4> four = load_pack<4>(table + tile.column * LANES + i);
+        Pack<f32, 4> four = load_pack<4>(table + i);
 #pragma unroll
         for (int j = 0; j < 4; j++) own[i + j] = four[j];
     }
+}
+
+// The numbers of a thread's channels in a table of the span.
+template <class T, int LANES>
+__device__ __forceinline__ void of_channels(const Tile<T>& tile, const f32* table, f32 (&own)[LANES]) {
+    if (tile.works) load_table(table + tile.column * LANES, own);
 }

@@ -155,6 +155,7 @@ fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
         (&[50, 200, 3], &[0, 1]),
         (&[9, 30, 40], &[0, 1, 2]),
         (&[2, 5000, 4], &[1]),
+        (&[70_000], &[0]), // more chunks than a block joins
     ] {
         for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
             let x =
@@ -199,7 +200,7 @@ fn a_sum_depends_on_its_terms_and_not_on_where_they_lie() -> Result<()> {
 fn softmax_of_every_width_agrees_with_the_processor() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let cpu = Device::cpu(1);
-    for width in [1, 8, 40, 255, 256, 264, 512, 1000, 1024, 1032] {
+    for width in [1, 8, 40, 255, 256, 264, 512, 1000, 1024, 1032, 1033, 4096, 8192, 9000] {
         for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
             let draw = |purpose| -> Result<Tensor> {
                 let stream = Stream { seed: 4, purpose, step: 0 };
@@ -297,6 +298,9 @@ fn norms_of_every_tiling_agree_with_the_processor() -> Result<()> {
         (layer(true), &[2, 3, 2056]), // a block a row
         (layer(false), &[2, 1, 60_000]),
         (layer(true), &[2, 700, 8]),
+        (layer(true), &[2, 21, 520]), // chunks, of a block a row
+        (layer(false), &[2, 18, 4096]),
+        (layer(true), &[2, 3, 8192]),
     ];
     for (p, shape) in cases {
         for dtype in [DType::F32, DType::BF16, DType::F16] {

@@ -99,6 +99,13 @@ impl<const N: usize> DeviceNest<N> {
         self.strides[inner][operand] == 1 && starts && whole
     }
 
+    /// How far apart the elements of a run of `operand` are, where no run goes from one row to the next.
+    pub(crate) fn step_of_runs(&self, operand: usize, run: u32) -> Option<u32> {
+        let inner = (self.depth as usize).checked_sub(1)?;
+        let whole = inner == 0 || self.divisors[inner][0].is_multiple_of(run);
+        whole.then(|| self.strides[inner][operand])
+    }
+
     /// Whether all strides of `operand` are multiples of `lanes`.
     pub(crate) fn has_strides_of(&self, operand: usize, lanes: u32) -> bool {
         let mut all = self.strides[..self.depth as usize].iter();

@@ -13,10 +13,14 @@ pub(crate) static SOURCE: Source = Source { name: "reduce.cu", text: include_str
 const CHUNK: usize = 1024;
 /// Neighbouring terms that a lane adds in turn.
 const RUN: u32 = 8;
-/// Results, or vectors of them, of a block.
+/// Results, or vectors of them, of a block of `columns`.
 const RESULTS: usize = 8;
 
-/// Bytes of scratch of [`sum`]: the partial sums of every pass but the last, in f32, or f64 for f64.
+/// Warps of a block of `rows`, at least; and at most, where they share the chunks of a result.
+const WARPS: usize = 8;
+const SHARED: usize = 32;
+
+/// Bytes of scratch of [`sum`]: room for the partial sums of every pass but the last, in f32, or f64 for f64.
 pub(super) fn sum_scratch(x: &Layout, y: &Layout, dtype: DType) -> usize {
     let mut terms = x.count().checked_div(y.count()).unwrap_or(0);
     let mut partial = 0;
@@ -37,7 +41,7 @@ pub(super) fn sum(cuda: &CudaContext, x: View, y: ViewMut, plan: &Plan, space: S
     loop {
         let chunks = (pass.terms.count as usize).div_ceil(CHUNK).max(1);
         pass.launch(cuda, real(OP, names, dtype)?, y.pointer(OP)?, partial, chunks)?;
-        if chunks == 1 {
+        if chunks == 1 || pass.share(chunks) > 1 {
             return Ok(());
         }
         // What is left: `chunks` neighbouring terms for each result, in the order of the results.
@@ -75,7 +79,10 @@ struct Reduction {
     kept: DeviceNest<2>,
     terms: DeviceNest<1>,
     chunks: u32,
+    share: u32,
     vectors: u32,
+    even: u32,
+    step: u32,
 }
 
 // SAFETY: u32 throughout.
@@ -93,13 +100,28 @@ impl Pass {
         chunks: usize,
     ) -> Result {
         let Pass { x, kept, terms, .. } = *self;
-        let (results, vectors) = (kept.count as usize, self.is_in_vectors());
+        let (results, share, vectors) = (kept.count as usize, self.share(chunks), self.is_in_vectors());
+        let warps = WARPS.max(share);
         let blocks = match self.across {
             true => results.div_ceil(RESULTS * if vectors { self.lanes() as usize } else { 1 }) * chunks,
-            false => (results * chunks).div_ceil(RESULTS),
+            false => (results * if share > 1 { share } else { chunks }).div_ceil(warps),
         };
-        let reduction = Reduction { kept, terms, chunks: chunks as u32, vectors: vectors.into() };
-        cuda.launch(&SOURCE, name, Grid::new(blocks, 256), &[&x, &y, &partial, &reduction])
+        let step = terms.step_of_runs(0, RUN);
+        let reduction = Reduction {
+            kept,
+            terms,
+            chunks: chunks as u32,
+            share: share as u32,
+            vectors: vectors.into(),
+            even: step.is_some().into(),
+            step: step.unwrap_or(0),
+        };
+        cuda.launch(&SOURCE, name, Grid::new(blocks, 32 * warps), &[&x, &y, &partial, &reduction])
+    }
+
+    /// Warps of a block that have the chunks of one result, and join them.
+    fn share(&self, chunks: usize) -> usize {
+        if self.across || chunks > SHARED { 1 } else { chunks.next_power_of_two() }
     }
 
     /// Elements of 16 bytes.

@@ -1,10 +1,14 @@
 // Norms: the affine gradients, from sums of each sample, part of its positions, and channel: a = sum dz xhat, b = sum dz,
 // both [samples, parts, channels].
 //
-// A block computes 32 channels; its 32 warps take every 32nd sample, and are joined pairwise.
+// A block computes 32 channels. Of its 32 warps up to SHARE share the parts of a sample, as many as there are parts, so
+// that a sample's sums depend on no other; the first of them adds what they found, in their order. The others have other
+// samples, and are joined pairwise at the end.
 //
 // Figure: not yet measured.
 #include "norm.cuh"
+
+constexpr u32 SHARE = 16;
 
 // Null where not wanted.
 template <class T>
@@ -15,26 +19,43 @@ __device__ void gradients(const typename Computes<T>::In* a, const typename Comp
     SHARED(Wide, shared_a, [WARP][WARP + 1]);
     SHARED(Wide, shared_b, [WARP][WARP + 1]);
     u32 lane = lane_index(), line = warp_index(), channel = blockIdx.x * WARP + lane;
+    u32 share = 1;
+    while (share < SHARE && share < parts) share *= 2;
+    bool is_channel = channel < s.channels;
+    Wide weight = is_channel && affine.weight ? to<Wide>(affine.weight[channel]) : Wide(1);
+    Wide bias = is_channel && affine.bias ? to<Wide>(affine.bias[channel]) : Wide(0);
     Wide sum_a = 0, sum_b = 0;
-    if (channel < s.channels) {
-        Wide weight = affine.weight ? to<Wide>(affine.weight[channel]) : Wide(1);
-        Wide bias = affine.bias ? to<Wide>(affine.bias[channel]) : Wide(0);
-        for (u32 sample = line; sample < s.samples; sample += WARP) {
-            Wide own_a = 0, own_b = 0;
+    for (u32 first = 0; first < s.samples; first += WARP / share) {
+        u32 sample = first + line / share;
+        bool has_sample = is_channel && sample < s.samples;
+        Wide own_a = 0, own_b = 0;
+        if (has_sample) {
 #pragma unroll 4
-            for (u32 part = 0; part < parts; part++) {
+            for (u32 part = line % share; part < parts; part += share) {
                 size_t at = (size_t(sample) * parts + part) * s.channels + channel;
                 own_a += a[at];
                 own_b += b[at];
             }
-            Wide widening = affine.widening(sample, channel);
-            sum_a = mul_add(own_a, widening, sum_a);
-            sum_b = mul_add(own_b, widening, sum_b);
-            size_t row = size_t(sample) * s.channels + channel;
-            if (dscale) dscale[row] = to<T>(mul_add(own_a, weight, own_b * bias));
-            if (dshift) dshift[row] = to<T>(own_b);
         }
+        if (share > 1) {
+            block_sync(); // the last samples' numbers may still be read
+            shared_a[line][lane] = own_a;
+            shared_b[line][lane] = own_b;
+            block_sync();
+        }
+        if (!has_sample || line % share != 0) continue;
+        for (u32 other = 1; other < share; other++) {
+            own_a += shared_a[line + other][lane];
+            own_b += shared_b[line + other][lane];
+        }
+        Wide widening = affine.widening(sample, channel);
+        sum_a = mul_add(own_a, widening, sum_a);
+        sum_b = mul_add(own_b, widening, sum_b);
+        size_t row = size_t(sample) * s.channels + channel;
+        if (dscale) dscale[row] = to<T>(mul_add(own_a, weight, own_b * bias));
+        if (dshift) dshift[row] = to<T>(own_b);
     }
+    block_sync();
     shared_a[line][lane] = sum_a;
     shared_b[line][lane] = sum_b;
     block_sync();

@@ -30,7 +30,7 @@ pub(super) fn tiles(cuda: &CudaContext, norm: &Norm, dtype: DType, operands: &[D
     let width = norm.sizes.channels.checked_div(groups)?;
     // x and y; or x, g and dx.
     let (tensors, tables) = if operands.len() == 2 { (1, 4) } else { (2, 6) };
-    let content = Content { width, size: dtype.size(), tensors, tables, whole: true };
+    let content = Content { width, size: dtype.size(), tensors, tables };
     if width == 0 { None } else { Tiles::new(cuda, &norm.sizes, content) }
 }
 

@@ -92,31 +92,21 @@ pub(super) fn backward(
         let parts = tiles.tiling.chunks as usize;
         group::backward(cuda, &tiles, dtype, &shape, &affine, operands, moments, sums(parts))?;
         parts
+    } else if let Some(walk) = layer::walk(cuda, &norm, dtype, &affine, &operands) {
+        let parts = layer::chunks(sizes.positions);
+        layer::backward(cuda, &walk, dtype, &shape, &affine, operands, moments, sums(parts))?;
+        parts
     } else {
-        let rows = layer::rows(cuda, &norm, dtype, &affine, &operands);
-        match &rows {
-            Some(rows) => layer::backward(cuda, rows, dtype, &shape, &affine, operands, moments)?,
-            None => {
-                let grid = Grid::new(sets(&norm), 256);
-                cuda.launch(&V1, names[0], grid, &[&x, &affine, &mean, &rstd, &g, &dx, &shape])?;
-            }
-        }
-        if !wants_gradients {
-            return Ok(());
-        }
-        if let (Some(_), Some(tiles)) = (rows, layer::tiles(cuda, &sizes, dtype)) {
-            let parts = tiles.tiling.chunks as usize;
-            let [a, b, _] = sums(parts);
-            layer::sums(cuda, &tiles, dtype, &shape, &affine, [x, g], moments, [a, b])?;
-            parts
-        } else {
-            let parts = sizes.positions.div_ceil(PART);
+        let grid = Grid::new(sets(&norm), 256);
+        cuda.launch(&V1, names[0], grid, &[&x, &affine, &mean, &rstd, &g, &dx, &shape])?;
+        let parts = sizes.positions.div_ceil(PART);
+        if wants_gradients {
             let [a, b, _] = sums(parts);
             let blocks = [sizes.channels.div_ceil(CHANNELS), parts, sizes.samples];
             let grid = Grid { blocks, ..Grid::new(1, 256) };
             cuda.launch(&V1, names[1], grid, &[&x, &affine, &mean, &rstd, &g, &a, &b, &shape, &(PART as u32)])?;
-            parts
         }
+        parts
     };
     if !wants_gradients {
         return Ok(());
@@ -130,11 +120,14 @@ pub(super) fn backward(
 /// Bytes of scratch of [`backward`]: two sums for each sample, part and channel, and two means for each set of a group norm.
 pub(super) fn backward_scratch(cuda: &CudaContext, sizes: Sizes, sets: Sets, dtype: DType) -> usize {
     let norm = Norm { sizes, sets, eps: 0.0, silu: false };
-    let (tiles, means) = match sets {
-        Sets::Groups(groups) => (group::tiles(cuda, &norm, dtype, &[DevicePtr::NULL; 3]), groups),
-        Sets::Positions => (layer::tiles(cuda, &sizes, dtype), 0),
+    let (parts, means) = match sets {
+        Sets::Groups(groups) => {
+            let tiles = group::tiles(cuda, &norm, dtype, &[DevicePtr::NULL; 3]);
+            (tiles.map_or(0, |tiles| tiles.tiling.chunks as usize), groups)
+        }
+        Sets::Positions => (layer::chunks(sizes.positions), 0),
     };
-    let parts = sizes.positions.div_ceil(PART).max(tiles.map_or(0, |tiles| tiles.tiling.chunks as usize));
+    let parts = parts.max(sizes.positions.div_ceil(PART));
     2 * dtype.wide().size() * sizes.samples * (parts * sizes.channels + means)
 }
 

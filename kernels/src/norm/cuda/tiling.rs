@@ -1,4 +1,4 @@
-//! How the tiles of the norms lie in a channels-last tensor: `Tiling` of `cuda/norm.cuh`, and the launch.
+//! How the tiles of group norm lie in a channels-last tensor: `Tiling` of `cuda/norm.cuh`, and the launch.
 //!
 //! A function of one sample's shape, so that its bits do not depend on how many others there are.
 
@@ -51,8 +51,6 @@ pub(super) struct Content {
     pub(super) tensors: usize,
     /// Tables of the span's channels, in f32.
     pub(super) tables: usize,
-    /// Whether a block wants all positions.
-    pub(super) whole: bool,
 }
 
 impl Tiles {
@@ -83,8 +81,8 @@ impl Tiles {
         let fits = |&(span, chunk): &(usize, usize)| content.shared(span, chunk) <= limit;
         let whole = [ROW, SECTOR].map(|bytes| all(spans_of(bytes))).into_iter().find(fits);
         let (span, chunk) = match whole {
-            Some(whole) if content.whole => whole,
-            _ => {
+            Some(whole) => whole,
+            None => {
                 let span = spans_of(ROW);
                 (span, (CHUNK / (span * size * tensors)).clamp(POSITIONS, positions.max(POSITIONS)).min(positions))
             }
@@ -132,7 +130,7 @@ mod tests {
     const LIMIT: usize = 227 << 10;
 
     fn tiles(positions: usize, channels: usize, width: usize, size: usize) -> Option<[usize; 4]> {
-        let content = Content { width, size, tensors: 1, tables: 4, whole: true };
+        let content = Content { width, size, tensors: 1, tables: 4 };
         let tiles = Tiles::within(LIMIT, &Sizes { samples: 3, positions, channels }, content)?;
         assert!(tiles.grid.shared <= LIMIT, "{tiles:?}");
         let Tiling { span, chunk, chunks, .. } = tiles.tiling;
