@@ -49,8 +49,8 @@ template <class Loader, u32 ROWS> struct Panel {
             if (LINES < TOGETHER && line(i) >= LINES) break;
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
             Chunk found = loader.chunk(row[r], loader.depth(depth));
-            const T* source = inside[r] && depth < end && found.inside ? loader.data + found.at : nullptr;
-            copy_async<16>(panel + place(line(i), chunk()), source ? source : loader.data, source != nullptr);
+            bool is_read = found.inside & inside[r] & (depth < end);
+            copy_async<16>(panel + place(line(i), chunk()), loader.data + (is_read ? found.at : 0), is_read);
         }
     }
 };
