@@ -102,9 +102,9 @@ def products():
     for dtype, sizes in (("bf16", (1024, 2048, 4096, 8192)), ("f16", (4096,)), ("f32", (1024, 4096))):
         for size in sizes:
             a, b = draw(dtype, size, size), draw(dtype, size, size).t()
-            for version in ("v1", "v2") if dtype == "f32" else ("v2", "v3"):
-                tf32(version != "v1")
-                measure(f"matmul {dtype} {size} {version}", lambda: a @ b)
+            for numbers, version in (("f32", "v2"), ("tf32", "v2")) if dtype == "f32" else ((dtype, "v2"), (dtype, "v3")):
+                tf32(numbers == "tf32")
+                measure(f"matmul {numbers} {size} {version}", lambda: a @ b)
     torch.backends.cudnn.benchmark = True
     levels = [(64, 128, 128, 64), (64, 256, 256, 32), (64, 512, 512, 16), (64, 1024, 512, 16), (64, 64, 64, 14)]
     for dtype, level in [("bf16", level) for level in levels] + [("f32", (64, 128, 128, 64))]:
@@ -114,9 +114,9 @@ def products():
         w = draw(dtype, o, c, 3, 3).contiguous(**last)
         back = lambda which: torch.ops.aten.convolution_backward(
             g, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [which == 0, which == 1, False])
-        for version in ("v1", "v2") if dtype == "f32" else ("v2", "v3"):
-            tf32(version != "v1")
-            name = f"conv {n}x{c}x{side} to {o} {dtype}"
+        for numbers, version in (("f32", "v2"), ("tf32", "v2")) if dtype == "f32" else ((dtype, "v2"), (dtype, "v3")):
+            tf32(numbers == "tf32")
+            name = f"conv {n}x{c}x{side} to {o} {numbers}"
             measure(f"{name} {version}", lambda: F.conv2d(x, w, padding=1))
             measure(f"{name} input gradient {version}", lambda: back(0))
             measure(f"{name} weight gradient {version}", lambda: back(1))

@@ -76,8 +76,8 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
         bench.time::<nn::Error>(&format!("{name} train step b64"), || optimizer.step(&backward()?, 1e-4).map(drop))?;
     }
     model.set_trainable(false);
-    bench.time::<nn::Error>(&format!("{name} forward b64"), || Ok(drop(model.forward(&x, &t)?)))?;
-    bench.time::<nn::Error>(&format!("{name} forward b1"), || Ok(drop(model.forward(&one, &one_time)?)))?;
+    bench.time::<nn::Error>(&format!("{name} forward b64"), || model.forward(&x, &t).map(drop))?;
+    bench.time::<nn::Error>(&format!("{name} forward b1"), || model.forward(&one, &one_time).map(drop))?;
     let graph = format!("{name} forward b1 graph");
     if bench.wants(&graph) {
         let before = device.work();

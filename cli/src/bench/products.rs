@@ -11,9 +11,9 @@ pub(super) fn all(bench: &mut Bench) -> Result<()> {
     {
         for &size in sizes.iter().take(bench.size(sizes.len(), 1)) {
             let size = bench.size(size, 256);
-            each_version(bench, dtype, |bench, version| {
+            each_version(bench, dtype, |bench, [numbers, version]| {
                 let (a, b) = (bench.draw(dtype, &[size, size])?, bench.draw(dtype, &[size, size])?.transpose(0, 1)?);
-                bench.time(&format!("matmul {dtype} {size} {version}"), || a.matmul(&b).map(drop))
+                bench.time(&format!("matmul {numbers} {size} {version}"), || a.matmul(&b).map(drop))
             })?;
         }
     }
@@ -21,10 +21,10 @@ pub(super) fn all(bench: &mut Bench) -> Result<()> {
     let levels = [[64, 128, 128, 64], [64, 256, 256, 32], [64, 512, 512, 16], [64, 1024, 512, 16], [64, 64, 64, 14]];
     for level in levels {
         let level = bench.size(level, [1, 64, 32, 8]);
-        each_version(bench, DType::BF16, |bench, version| convolution(bench, DType::BF16, level, version))?;
+        each_version(bench, DType::BF16, |bench, kind| convolution(bench, DType::BF16, level, kind))?;
     }
-    each_version(bench, DType::F32, |bench, version| {
-        convolution(bench, DType::F32, bench.size([64, 128, 128, 64], [1, 32, 32, 8]), version)
+    each_version(bench, DType::F32, |bench, kind| {
+        convolution(bench, DType::F32, bench.size([64, 128, 128, 64], [1, 32, 32, 8]), kind)
     })?;
     for [batch, heads, tokens, width] in [[16, 16, 1024, 64], [4, 16, 4096, 64], [16, 8, 1024, 128], [64, 8, 256, 32]] {
         attention(bench, bench.size([batch, heads, tokens, width], [1, 2, 128, width]))?;
@@ -32,27 +32,39 @@ pub(super) fn all(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Version 1 on the ordinary cores is that of f32; version 2 takes the tensor cores, version 3 Hopper's.
-fn each_version(bench: &mut Bench, dtype: DType, mut run: impl FnMut(&mut Bench, &str) -> Result<()>) -> Result<()> {
+/// What numbers are called, and each version that multiplies them: version 2 takes the ordinary cores for f32 and the tensor
+/// cores for the rest, version 3 Hopper's.
+fn each_version(
+    bench: &mut Bench,
+    dtype: DType,
+    mut run: impl FnMut(&mut Bench, [&str; 2]) -> Result<()>,
+) -> Result<()> {
     let (device, hopper) = (bench.device.clone(), bench.cuda.uses_hopper());
     let tf32 = bench.cuda.allows_tf32();
     let versions: &[_] = match dtype {
-        DType::F32 => &[("v1", false, false), ("v2", true, false)],
-        _ if bench.cuda.properties().capability == (9, 0) => &[("v2", tf32, false), ("v3", tf32, true)],
-        _ => &[("v2", tf32, false)],
+        DType::F32 => &[(["f32", "v2"], false, false), (["tf32", "v2"], true, false)],
+        _ if bench.cuda.properties().capability == (9, 0) => {
+            &[([dtype.name(), "v2"], tf32, false), ([dtype.name(), "v3"], tf32, true)]
+        }
+        _ => &[([dtype.name(), "v2"], tf32, false)],
     };
-    for &(version, tf32, hopper) in versions {
+    for &(kind, tf32, hopper) in versions {
         device.allow_tf32(tf32);
         device.prefer_hopper(hopper);
-        run(bench, version)?;
+        run(bench, kind)?;
     }
     device.allow_tf32(tf32);
     device.prefer_hopper(hopper);
     Ok(())
 }
 
-fn convolution(bench: &mut Bench, dtype: DType, [n, c, o, side]: [usize; 4], version: &str) -> Result<()> {
-    let name = format!("conv {n}x{c}x{side} to {o} {dtype}");
+fn convolution(
+    bench: &mut Bench,
+    dtype: DType,
+    [n, c, o, side]: [usize; 4],
+    [numbers, version]: [&str; 2],
+) -> Result<()> {
+    let name = format!("conv {n}x{c}x{side} to {o} {numbers}");
     if !["", " input gradient", " weight gradient"].iter().any(|part| bench.wants(&format!("{name}{part} {version}"))) {
         return Ok(());
     }

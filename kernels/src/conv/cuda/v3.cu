@@ -3,7 +3,8 @@
 // Idea: a warpgroup gathers an image chunk by chunk, as version 2 does, into the stages of hopper_loop.cuh; the other
 // operand is a matrix, weights or the cotangent, and comes by TMA. Small tiles, a few blocks to a multiprocessor, are for
 // the few channels and pixels of small networks.
-// Figure: not yet measured.
+// Figure: bf16 437 TFLOP/s forward, .61 of cuDNN; gradients by x 404 (.56), by w 327 (.54) (64 x 128 x 64 x 64 to
+// 128, H200, 2026-11-26).
 #include "convolution.cuh"
 #include "hopper_gather.cuh"
 
