@@ -29,7 +29,7 @@ plain)
     ;;
 sanitized)
     sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=all)
-    kernel_flags+=(-O1 -g -fno-omit-frame-pointer "${sanitizers[@]}")
+    kernel_flags+=(-O1 -g1 -fno-omit-frame-pointer "${sanitizers[@]}")
     link_flags+=("${sanitizers[@]}" -Wl,-z,undefs)
     ;;
 *)
