@@ -70,19 +70,60 @@ template <class T> struct Tile {
         start = (size_t(sample) * s.positions + position + line) * s.channels + channel;
     }
 
-    // f(row, pack's place in global memory, its number in shared memory) of each of the thread's packs.
-    template <class F> __device__ __forceinline__ void each(const Shape& s, F f) const {
+    // Packs that a thread of a line has.
+    __device__ __forceinline__ u32 count(u32 line) const { return rows / lines + (line < rows % lines); }
+
+    // f(pack's place in global memory, its number in shared memory) of the thread's packs `from` up to `end`.
+    template <class F> __device__ __forceinline__ void each(const Shape& s, u32 from, u32 end, F f) const {
         if (!works) return;
-        size_t at = start, step = size_t(lines) * s.channels;
-        u32 slot = threadIdx.x;
-        for (u32 row = line; row < rows; row += lines, at += step, slot += lines * columns) f(row, at, slot);
+        size_t step = size_t(lines) * s.channels, at = start + from * step;
+        u32 pitch = lines * columns, slot = threadIdx.x + from * pitch, own = count(line);
+        if (end > own) end = own;
+        for (u32 i = from; i < end; i++, at += step, slot += pitch) f(at, slot);
+    }
+    template <class F> __device__ __forceinline__ void each(const Shape& s, F f) const { each(s, 0, rows, f); }
+
+    // Copies packs to shared memory, where only this thread will read them: registers of any number.
+    __device__ __forceinline__ void hold(const Shape& s, const T* x, Pack<T, LANES>* held, u32 from, u32 end) const {
+        each(s, from, end, [&](size_t at, u32 slot) { copy_async<16>(held + slot, x + at); });
     }
 
-    // Copies the thread's packs to shared memory, where only it will read them: registers of any number.
-    __device__ __forceinline__ void hold(const Shape& s, const T* x, Pack<T, LANES>* held) const {
-        each(s, [&](u32, size_t at, u32 slot) { copy_async<16>(held + slot, x + at); });
+    // A tile lands in turns, each some of every thread's packs, so that the first are computed with while others are under
+    // way: hold(from, end) orders the packs of a turn, f(from, end) finds them landed.
+    static constexpr u32 TURNS = 4;
+    __device__ __forceinline__ u32 turn() const { return ceil_div(ceil_div(rows, lines), TURNS); }
+    template <class F> __device__ __forceinline__ void in_turns(F hold) const {
+        for (u32 i = 0; i < TURNS; i++) {
+            hold(i * turn(), (i + 1) * turn());
+            copy_async_commit();
+        }
+    }
+    template <int LEFT = TURNS - 1, class F> __device__ __forceinline__ void as_turns_land(F f) const {
+        copy_async_wait<LEFT>();
+        f((TURNS - 1 - LEFT) * turn(), (TURNS - LEFT) * turn());
+        if constexpr (LEFT > 0) as_turns_land<LEFT - 1>(f);
     }
 };
+
+// Lanes of a warp that share the members of a set, a power of two: each has four of them or, of a large set, more.
+__device__ __forceinline__ u32 lanes_for(u32 members) {
+    u32 lanes = 1;
+    while (lanes < WARP && 4 * lanes < members) lanes *= 2;
+    return lanes;
+}
+__device__ __forceinline__ f32 lanes_sum(f32 x, u32 lanes) {
+    for (u32 distance = lanes / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(FULL_WARP, x, distance);
+    return x;
+}
+
+// f(set, lane, whether there is such a set) by all lanes of a block, `lanes` to a set.
+template <class F> __device__ __forceinline__ void each_set(u32 sets, u32 lanes, F f) {
+    u32 of_warp = WARP / lanes;
+    for (u32 first = warp_index() * of_warp; first < sets; first += blockDim.x / WARP * of_warp) {
+        u32 set = first + lane_index() / lanes;
+        f(set, lane_index() % lanes, set < sets);
+    }
+}
 
 // Sums over all lines of a tile, the same in every block of the same shape. `partial` has room for `span` columns of
 // `lines | 1` numbers, `of_channel` for a span. Ends with a barrier; nothing of it may be read after the next call.
@@ -96,25 +137,27 @@ __device__ __forceinline__ void channel_sums(const Tile<T>& tile, const f32 (&ow
             partial[(tile.column * Tile<T>::LANES + i) * pitch + tile.line] = own[i];
     }
     block_sync();
-    for (u32 channel = warp_index(); channel < tile.width; channel += blockDim.x / WARP) {
+    u32 lanes = lanes_for(tile.lines);
+    each_set(tile.width, lanes, [&](u32 channel, u32 lane, bool there) {
         f32 sum = 0;
-        for (u32 line = lane_index(); line < tile.lines; line += WARP) sum += partial[channel * pitch + line];
-        sum = warp_sum(sum);
-        if (lane_index() == 0) of_channel[channel] = sum;
-    }
+        for (u32 line = lane; there && line < tile.lines; line += lanes) sum += partial[channel * pitch + line];
+        sum = lanes_sum(sum, lanes);
+        if (there && lane == 0) of_channel[channel] = sum;
+    });
     block_sync();
 }
 
-// The sum over each group of f(channel of the tile), a warp a group, is handed to each of its channels: put(channel, sum).
-// Ends with a barrier.
+// The sum over each group of f(channel of the tile) is handed to each of its channels: put(channel, sum). Ends with a
+// barrier.
 template <class T, class F, class Put>
 __device__ __forceinline__ void group_sums(const Tile<T>& tile, u32 width, F f, Put put) {
-    for (u32 group = warp_index(); group * width < tile.width; group += blockDim.x / WARP) {
+    u32 lanes = lanes_for(width);
+    each_set(tile.width / width, lanes, [&](u32 group, u32 lane, bool there) {
         f32 sum = 0;
-        for (u32 i = lane_index(); i < width; i += WARP) sum += f(group * width + i);
-        sum = warp_sum(sum);
-        for (u32 i = lane_index(); i < width; i += WARP) put(group * width + i, sum);
-    }
+        for (u32 i = lane; there && i < width; i += lanes) sum += f(group * width + i);
+        sum = lanes_sum(sum, lanes);
+        for (u32 i = lane; there && i < width; i += lanes) put(group * width + i, sum);
+    });
     block_sync();
 }
 

@@ -4,6 +4,9 @@
 // Bound by memory: the frequent functions have a loop of their own each, by vectors, the cheap of them inlined; the rest,
 // and what does not come in vectors, go through one call. Both must give the same bits, so a frequent function leaves the
 // compiler no product to fuse: it says `product` or `mul_add`.
+//
+// Where a result is rounded to 16 bits, memory has twice the elements ready: SHORT forms, good to a relative 2^-14, are
+// then used on every path.
 #pragma once
 #include "block.cuh"
 #include "maths.cuh"
@@ -29,27 +32,40 @@ template <class R> struct Jet {
     R at[3];
 };
 
-// The logistic function, without cancellation on either side.
-template <class R> __device__ __forceinline__ Jet<R> sigmoid(R x) {
-    R e = exponential(-magnitude(x)), large = reciprocal(R(1) + e), small = product(e, large);
+template <class T> constexpr bool SHORT = sizeof(T) == 2;
+
+// The logistic function, without cancellation on either side. T: what results are stored as.
+template <class T, class R> __device__ __forceinline__ Jet<R> sigmoid(R x) {
+    R e;
+    if constexpr (SHORT<T>) e = exp2_fast(product(magnitude(x), -1.44269504089f));
+    else e = exponential(-magnitude(x));
+    R large = reciprocal(R(1) + e), small = product(e, large);
     R slope = product(large, small);
     if (x < 0) return {{small, slope, product(slope, large - small)}};
     return {{large, slope, product(slope, small - large)}};
 }
 
-// The normal distribution function.
-template <class R> __device__ __forceinline__ Jet<R> normal(R x) {
+// The normal distribution function; SHORT, e^(-x^2 / 2) times powers of t, as Abramowitz and Stegun 7.1.26, but fitted so
+// that the tail is good to as many digits as the middle.
+template <class T, class R> __device__ __forceinline__ Jet<R> normal(R x) {
+    if constexpr (SHORT<T>) {
+        f32 e = exp2_fast(product(product(x, x), -0.72134752044f)), t = reciprocal(mul_add(magnitude(x), 0.38f, 1.0f));
+        f32 sum = mul_add(mul_add(-0.0899249695f, t, 0.1888690455f), t, 0.0919854701f);
+        f32 tail = product(product(mul_add(mul_add(sum, t, 0.1578276437f), t, 0.1512253408f), t), e);
+        f32 density = product(e, 0.39894228040f);
+        return {{x < 0 ? tail : 1.0f - tail, density, product(-x, density)}};
+    }
     R density = product(exponential(product(product(R(-0.5), x), x)), R(0.3989422804014326779));
     R share = product(R(0.5), error_complement(product(-x, R(0.7071067811865475244))));
     return {{share, density, product(-x, density)}};
 }
 
 // sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)); beyond 40 it is 0 or 1 to the last bit, and the cube would overflow.
-template <class R> __device__ __forceinline__ Jet<R> gelu_gate(R x) {
+template <class T, class R> __device__ __forceinline__ Jet<R> gelu_gate(R x) {
     constexpr R SCALE = R(1.5957691216057307117), CUBE = R(0.044715);
     x = x > 40 ? R(40) : x < -40 ? R(-40) : x;
     R square = product(x, x);
-    Jet<R> gate = sigmoid(product(SCALE, mul_add(product(CUBE, square), x, x)));
+    Jet<R> gate = sigmoid<T>(product(SCALE, mul_add(product(CUBE, square), x, x)));
     R rate = product(SCALE, mul_add(R(3) * CUBE, square, R(1))), change = product(SCALE * R(6) * CUBE, x);
     R bend = mul_add(product(rate, rate), gate.at[2], product(change, gate.at[1]));
     return {{gate.at[0], product(rate, gate.at[1]), bend}};
@@ -67,7 +83,7 @@ enum Function {
 };
 
 // `a` and `b` are the function's parameters: eps of Charbonnier, the bounds of clamp.
-template <class R> __device__ Jet<R> jet(i32 function, R x, R a, R b) {
+template <class T, class R> __device__ Jet<R> jet(i32 function, R x, R a, R b) {
     switch (function) {
     case EXP: {
         R y = exponential(x);
@@ -85,17 +101,17 @@ template <class R> __device__ Jet<R> jet(i32 function, R x, R a, R b) {
     case RECIPROCAL: return {{R(1) / x, R(-1) / (x * x), R(2) / (x * x * x)}};
     case SQUARE: return {{product(x, x), x + x, R(2)}};
     case ABS: return {{magnitude(x), x > 0 ? R(1) : x < 0 ? R(-1) : R(0), R(0)}};
-    case SIGMOID: return sigmoid(x);
-    case SILU: return gated(x, sigmoid(x));
+    case SIGMOID: return sigmoid<T>(x);
+    case SILU: return gated(x, sigmoid<T>(x));
     case TANH: {
-        R y = tangent(x), slope = product(R(4), sigmoid(x + x).at[1]);
+        R y = tangent(x), slope = product(R(4), sigmoid<T>(x + x).at[1]);
         return {{y, slope, product(product(R(-2), y), slope)}};
     }
-    case GELU: return gated(x, normal(x));
-    case GELU_TANH: return gated(x, gelu_gate(x));
+    case GELU: return gated(x, normal<T>(x));
+    case GELU_TANH: return gated(x, gelu_gate<T>(x));
     case RELU: return {{x > 0 ? x : R(0), x > 0 ? R(1) : R(0), R(0)}};
     case SOFTPLUS: {
-        Jet<R> gate = sigmoid(x);
+        Jet<R> gate = sigmoid<T>(x);
         R value = (x > 0 ? x : R(0)) + logarithm_of_more(exponential(-magnitude(x)));
         return {{value, gate.at[0], gate.at[1]}};
     }
@@ -110,40 +126,40 @@ template <class R> __device__ Jet<R> jet(i32 function, R x, R a, R b) {
 }
 
 // The derivative of `order`; NaN gives NaN at every order.
-template <class R> __device__ __forceinline__ R derivative(i32 function, i32 order, R x, R a, R b) {
+template <class T, class R> __device__ __forceinline__ R derivative(i32 function, i32 order, R x, R a, R b) {
     if (x != x) return x;
-    Jet<R> f = jet(function, x, a, b);
+    Jet<R> f = jet<T>(function, x, a, b);
     return order == 0 ? f.at[0] : order == 1 ? f.at[1] : f.at[2];
 }
 
 // Calls: what is not inlined into every lane of every kernel, which would be minutes of the compiler's time.
-template <class R> __device__ __noinline__ R value(i32 function, i32 order, R x, f64 a, f64 b) {
-    return derivative(function, order, x, R(a), R(b));
+template <class T, class R> __device__ __noinline__ R value(i32 function, i32 order, R x, f64 a, f64 b) {
+    return derivative<T>(function, order, x, R(a), R(b));
 }
-template <i32 FUNCTION, i32 ORDER> __device__ __noinline__ f32 value_of(f32 x) {
-    return derivative(FUNCTION, ORDER, x, 0.0f, 0.0f);
+template <class T, i32 FUNCTION, i32 ORDER> __device__ __noinline__ f32 value_of(f32 x) {
+    return derivative<T>(FUNCTION, ORDER, x, 0.0f, 0.0f);
 }
 
 // y = f(x), or g f(x) where there are three operands, of what comes in vectors.
 template <class T, int N, class F> __device__ __forceinline__ void vectors(const Elementwise<N>& e, F f) {
     using Wide = typename Computes<T>::In;
-    elementwise_vectors<T, N, false, 1>(
+    elementwise_vectors<T, N, false, N == 2 ? 2 : 1>(
         e, N - 1, [f](const Wide* x, Wide) { return N == 3 ? product(x[N - 2], f(x[0])) : f(x[0]); });
 }
 
 template <class T, int N>
 __device__ __forceinline__ void pointwise(const Elementwise<N>& e, i32 function, i32 order, f64 a, f64 b) {
     using Wide = typename Computes<T>::In;
-    auto any = [=](Wide x) { return value(function, order, x, a, b); };
+    auto any = [=](Wide x) { return value<T>(function, order, x, a, b); };
     if constexpr (same_type<T, f64>) {
         vectors<T>(e, any);
     } else {
 #define INLINED(FUNCTION, ORDER)                                                                                       \
     case FUNCTION * 3 + ORDER:                                                                                         \
-        vectors<T>(e, [](f32 x) { return derivative(FUNCTION, ORDER, x, 0.0f, 0.0f); });                               \
+        vectors<T>(e, [](f32 x) { return derivative<T>(FUNCTION, ORDER, x, 0.0f, 0.0f); });                            \
         break;
 #define CALLED(FUNCTION, ORDER)                                                                                        \
-    case FUNCTION * 3 + ORDER: vectors<T>(e, [](f32 x) { return value_of<FUNCTION, ORDER>(x); }); break;
+    case FUNCTION * 3 + ORDER: vectors<T>(e, [](f32 x) { return value_of<T, FUNCTION, ORDER>(x); }); break;
         switch (function * 3 + order) {
             INLINED(EXP, 0)
             INLINED(SQUARE, 0)
@@ -154,10 +170,10 @@ __device__ __forceinline__ void pointwise(const Elementwise<N>& e, i32 function,
             INLINED(SILU, 1)
             INLINED(RELU, 0)
             INLINED(RELU, 1)
+            INLINED(GELU, 0)
+            INLINED(GELU, 1)
             CALLED(TANH, 0)
             CALLED(TANH, 1)
-            CALLED(GELU, 0)
-            CALLED(GELU, 1)
             CALLED(GELU_TANH, 0)
             CALLED(GELU_TANH, 1)
         default: vectors<T>(e, any);

@@ -146,6 +146,32 @@ fn functions_have_the_same_bits_by_vectors_and_one_by_one() -> Result<()> {
 }
 
 #[test]
+fn functions_in_16_bits_are_good_to_their_rounding() -> Result<()> {
+    use tensor::ops::pointwise::Function::*;
+    let Some(gpu) = gpu() else { return Ok(()) };
+    let cpu = Device::cpu(1);
+    let numbers: Vec<f64> = (-1000..1000).map(|i| f64::from(i) * 0.0123).collect();
+    for dtype in [DType::BF16, DType::F16] {
+        let x = Tensor::from_slice(&cpu, &[numbers.len()], &numbers)?.cast(dtype)?;
+        for f in [Sigmoid, Silu, Gelu, GeluTanh] {
+            for order in 0..2 {
+                let got = x.to_device(&gpu)?.map(f, order)?.to_f64()?;
+                let want = x.cast(DType::F64)?.map(f, order)?.to_f64()?;
+                // Rounding is half of epsilon; below the normal numbers it is absolute. Slopes cross 0 as a difference
+                // of terms of size 1.
+                let crossing = if order == 1 { 2f64.powi(-13) } else { 0.0 };
+                let least = if dtype == DType::F16 { 2f64.powi(-24) } else { 2f64.powi(-126) };
+                for ((got, want), x) in got.iter().zip(&want).zip(x.to_f64()?) {
+                    let allowed = (0.5 * dtype.epsilon() + 2f64.powi(-13)) * want.abs() + least + crossing;
+                    assert!((got - want).abs() <= allowed, "{f:?} of order {order} at {x} in {dtype}: {got}, {want}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn sums_of_many_terms_agree_with_the_processor() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
     let cpu = Device::cpu(1);

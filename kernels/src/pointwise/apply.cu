@@ -1,6 +1,6 @@
 // Pointwise: y = f(x), with f a scalar function or a derivative of one. Bound by memory.
 //
-// Figure: not yet measured.
+// Figure: not yet measured. Without SHORT forms: 2745 GB/s of GELU in f32, 1541 in bf16 (H200, 2026-11-26).
 #include "pointwise.cuh"
 
 #define KERNELS(T)                                                                                                     \

@@ -29,8 +29,8 @@ pub(super) fn tiles(cuda: &CudaContext, norm: &Norm, dtype: DType, operands: &[D
     let (Sets::Groups(groups), true) = (norm.sets, dtype != DType::F64 && aligned(operands)) else { return None };
     let width = norm.sizes.channels.checked_div(groups)?;
     // x and y; or x, g and dx.
-    let (tensors, tables) = if operands.len() == 2 { (1, 4) } else { (2, 6) };
-    let content = Content { width, size: dtype.size(), tensors, tables };
+    let (tensors, tables, sums) = if operands.len() == 2 { (1, 4, 2) } else { (2, 6, 1) };
+    let content = Content { width, size: dtype.size(), tensors, tables, sums };
     if width == 0 { None } else { Tiles::new(cuda, &norm.sizes, content) }
 }
 

@@ -7,12 +7,15 @@ use crate::norm::Sizes;
 
 /// Bytes of a position that a block reads side by side, at best: what memory delivers at once.
 const ROW: usize = 64;
-/// The same, at least: a sector. Less room for wider tiles.
-const SECTOR: usize = 32;
+/// The same, where there is no room for wider tiles: a sector, or half of one, whose other half a block beside this one
+/// takes from the second-level cache. Still less than to read everything twice.
+const NARROW: [usize; 2] = [32, 16];
 /// Bytes of a tile below which spans grow: a block is not worth less.
 const SMALL: usize = 8 << 10;
 /// Bytes of a chunk where the tile of a whole sample does not fit: three blocks share a multiprocessor.
 const CHUNK: usize = 48 << 10;
+/// Bytes of a tile above which a block has a multiprocessor to itself.
+const ALONE: usize = 112 << 10;
 /// Threads side by side through a position, at most.
 const COLUMNS: usize = 256;
 /// Positions of a chunk, at least: the sums of a chunk are then smaller than the chunk.
@@ -51,6 +54,8 @@ pub(super) struct Content {
     pub(super) tensors: usize,
     /// Tables of the span's channels, in f32.
     pub(super) tables: usize,
+    /// Sums of each channel that a line leaves, in f32.
+    pub(super) sums: usize,
 }
 
 impl Tiles {
@@ -79,7 +84,7 @@ impl Tiles {
             (span, positions)
         };
         let fits = |&(span, chunk): &(usize, usize)| content.shared(span, chunk) <= limit;
-        let whole = [ROW, SECTOR].map(|bytes| all(spans_of(bytes))).into_iter().find(fits);
+        let whole = [ROW, NARROW[0], NARROW[1]].map(|bytes| all(spans_of(bytes))).into_iter().find(fits);
         let (span, chunk) = match whole {
             Some(whole) => whole,
             None => {
@@ -104,18 +109,18 @@ impl Content {
         chunk * span * self.size * self.tensors
     }
 
-    /// Two vectors a thread or more: few warps would be long at the sums. More threads where a block has a multiprocessor
-    /// to itself.
+    /// Eight vectors a thread, so that many small blocks share a multiprocessor: some load while others compute. More threads
+    /// where a block has one to itself.
     fn threads(&self, span: usize, chunk: usize) -> usize {
-        let most = if self.held(span, chunk) > 2 * CHUNK { 512 } else { 256 };
+        let most = if self.held(span, chunk) > ALONE { 512 } else { 256 };
         let least = (span * self.size / 16).next_power_of_two().max(64);
-        (self.held(span, chunk) / (16 * 2 * self.tensors)).next_power_of_two().clamp(least, most)
+        (self.held(span, chunk) / (16 * 8 * self.tensors)).next_power_of_two().clamp(least, most)
     }
 
-    /// The tile, the tables, and what `channel_sums` needs.
+    /// The tile, the tables, and the sums of each line.
     fn shared(&self, span: usize, chunk: usize) -> usize {
         let lines = self.threads(span, chunk) / (span * self.size / 16);
-        self.held(span, chunk) + 4 * span * (self.tables + (lines | 1))
+        self.held(span, chunk) + 4 * span * (self.tables + self.sums * (lines | 1))
     }
 }
 
@@ -130,7 +135,7 @@ mod tests {
     const LIMIT: usize = 227 << 10;
 
     fn tiles(positions: usize, channels: usize, width: usize, size: usize) -> Option<[usize; 4]> {
-        let content = Content { width, size, tensors: 1, tables: 4 };
+        let content = Content { width, size, tensors: 1, tables: 4, sums: 2 };
         let tiles = Tiles::within(LIMIT, &Sizes { samples: 3, positions, channels }, content)?;
         assert!(tiles.grid.shared <= LIMIT, "{tiles:?}");
         let Tiling { span, chunk, chunks, .. } = tiles.tiling;
@@ -144,10 +149,11 @@ mod tests {
         assert_eq!(tiles(4096, 128, 4, 2), Some([16, 4096, 1, 512]));
         assert_eq!(tiles(16384, 128, 4, 2), Some([32, 768, 22, 256]));
         assert_eq!(tiles(4096, 128, 4, 4), Some([8, 4096, 1, 512]));
+        assert_eq!(tiles(8192, 128, 4, 2), Some([8, 8192, 1, 512]));
         // Ten channels a group: four groups are whole vectors.
         assert_eq!(tiles(256, 320, 10, 2), Some([40, 256, 1, 256]));
         // Few positions: more channels.
-        assert_eq!(tiles(16, 512, 16, 2), Some([256, 16, 1, 256]));
+        assert_eq!(tiles(16, 512, 16, 2), Some([256, 16, 1, 64]));
         assert_eq!(tiles(7, 12, 4, 2), None);
         assert_eq!(tiles(64, 4096, 4096, 2), None);
     }
