@@ -9,8 +9,6 @@ use kernels::cuda::{nvrtc, sources};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90a"];
 
@@ -37,18 +35,18 @@ fn kernels_compile_without_warnings_or_spills_as_the_table_says() {
     for (name, _) in INSTRUCTIONS {
         assert!(sources::ALL.iter().any(|source| source.name == name), "{name} is no source");
     }
-    let jobs: Vec<_> =
-        ARCHITECTURES.iter().flat_map(|to| sources::ALL.iter().map(move |source| (*to, *source))).collect();
-    let (next, lines) = (AtomicUsize::new(0), Mutex::new(vec![String::new(); jobs.len()]));
-    let work = || {
-        while let Some((i, (architecture, source))) = next_of(&jobs, &next) {
-            let compiled = lines_of(source, architecture);
-            lines.lock().unwrap()[i] = compiled;
-        }
-    };
-    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
-    let table = format!("{:<44}{:<8}{:>10}{:>8}\n", "kernel", "for", "registers", "shared")
-        + &lines.into_inner().unwrap().concat();
+    // The compiler does one thing at a time, whatever the threads: a process for each architecture.
+    let folder = tempfile::tempdir().unwrap();
+    let children = ARCHITECTURES.map(|architecture| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "one_architecture", "--nocapture"]).env(ARCHITECTURE, architecture);
+        command.env(RESULT, folder.path().join(architecture)).stdout(std::process::Stdio::null()).spawn().unwrap()
+    });
+    let mut table = format!("{:<44}{:<8}{:>10}{:>8}\n", "kernel", "for", "registers", "shared");
+    for (mut child, architecture) in children.into_iter().zip(ARCHITECTURES) {
+        assert!(child.wait().unwrap().success(), "not all kernels compile for {architecture} as they must");
+        table += &std::fs::read_to_string(folder.path().join(architecture)).unwrap();
+    }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu_usage.txt");
     if std::env::var_os("CONSORT_BLESS").is_some() {
         std::fs::write(path, &table).unwrap();
@@ -58,9 +56,15 @@ fn kernels_compile_without_warnings_or_spills_as_the_table_says() {
     assert!(table == recorded, "not as recorded in gpu_usage.txt:\n{}", changed.join("\n"));
 }
 
-fn next_of<T: Copy>(jobs: &[T], next: &AtomicUsize) -> Option<(usize, T)> {
-    let i = next.fetch_add(1, Relaxed);
-    jobs.get(i).map(|job| (i, *job))
+/// The environment of a child: what to compile for, and the file for its part of the table.
+const ARCHITECTURE: &str = "GPU_SOURCES_ARCHITECTURE";
+const RESULT: &str = "GPU_SOURCES_RESULT";
+
+#[test]
+fn one_architecture() {
+    let (Ok(architecture), Ok(result)) = (std::env::var(ARCHITECTURE), std::env::var(RESULT)) else { return };
+    let lines: String = sources::ALL.iter().map(|source| lines_of(source, &architecture)).collect();
+    std::fs::write(result, lines).unwrap();
 }
 
 /// A line for every kernel of a source.
