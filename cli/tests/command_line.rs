@@ -104,3 +104,11 @@ fn the_real_data() {
         assert_eq!(told(&output), (1, "", sentence));
     }
 }
+
+#[test]
+fn a_bench_of_a_gpu_needs_one() {
+    let output = consort(&["bench", "cuda", "--device", "cpu"], Path::new("."));
+    let (status, stdout, stderr) = told(&output);
+    assert_eq!((status, stdout), (2, ""));
+    assert!(stderr.contains("`cpu` is no GPU") && stderr.contains("--device cuda:0"), "{stderr}");
+}
