@@ -5,10 +5,8 @@
 use autograd::Var;
 use autograd::ops::registry;
 use nn::{Init, Network, UNet2D, UNet2DConfig};
-use tensor::ops::attention::Attention;
 use tensor::ops::norm::{GroupNorm, LayerNorm, Norm};
-use tensor::ops::optim::Adam;
-use tensor::ops::random::Stream;
+use tensor::ops::{attention::Attention, optim::Adam, random::Stream};
 use tensor::{DType, Device, Result, Tensor};
 
 /// The first GPU; nothing where there is none and none is needed.
