@@ -5,7 +5,7 @@
 //! | version | idea | figure |
 //! | --- | --- | --- |
 //! | v1 | implicit matrix products on the ordinary cores | f32 12.6 TFLOP/s |
-//! | v2 | the same from a ring of stages: the tensor cores (mma.sync), or the ordinary ones for f32 | f32 29, tf32 105, bf16 251 |
+//! | v2 | the same from a ring of stages: the tensor cores (mma.sync), or the ordinary ones for f32 | f32 29, tf32 105, bf16 232 |
 //! | v3 | the same on Hopper's (wgmma), images gathered, matrices by TMA; bf16 and f16 | bf16 437, .61 of cuDNN |
 //!
 //! [`v2::suits`] says where version 2 runs, [`v3::suits`] where version 3 does in its place; version 1 does the rest.

@@ -2,7 +2,7 @@
 // cores, or the ordinary ones for f32 that is not to be rounded.
 //
 // Idea: ring.cuh takes 16 bytes of a row at once, and channels-last images have them (convolution.cuh).
-// Figure: f32 29 TFLOP/s (.75 of cuDNN), bf16 251 (.36) (64 x 128 x 64 x 64 to 128, H200, 2026-11-26).
+// Figure: f32 29 TFLOP/s (.75 of cuDNN), bf16 232 (.33) (64 x 128 x 64 x 64 to 128, H200, 2026-11-26).
 #include "convolution.cuh"
 #include "ordinary_tile.cuh"
 #include "tensor_tile.cuh"
