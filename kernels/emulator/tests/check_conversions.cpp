@@ -19,7 +19,7 @@ static bool same(double a, double b) {
 
 CHECK(widening_of_every_pattern) {
     Array<float> bf16(65536), f16(65536);
-    gpu::launch("widen", {256}, {256}, 0, bf16.address(), f16.address());
+    gpu::launch("widened", {256}, {256}, 0, bf16.address(), f16.address());
     auto from_bf16 = bf16.read(), from_f16 = f16.read();
     bool good = true;
     for (unsigned bits = 0; bits < 65536; bits++) {

@@ -3,12 +3,12 @@
 #include "tensor_core.cuh"
 
 // All 65536 patterns of bf16 and f16, widened.
-extern "C" __global__ void widen(f32* from_bf16, f32* from_f16) {
+extern "C" __global__ void widened(f32* from_bf16, f32* from_f16) {
     u32 bits = blockIdx.x * blockDim.x + threadIdx.x;
     from_bf16[bits] = to_f32(bf16{u16(bits)});
     from_f16[bits] = to_f32(f16{u16(bits)});
 }
-REGISTER_KERNEL(widen);
+REGISTER_KERNEL(widened);
 
 extern "C" __global__ void narrow(const f32* x, bf16* to_bf16s, f16* to_f16s, u32* pairs, u32* tf32s, u32 count) {
     u32 i = blockIdx.x * blockDim.x + threadIdx.x;
