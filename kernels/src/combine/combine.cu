@@ -7,15 +7,19 @@
 
 constexpr int TERMS = 8;
 
+// Those of the launch, or of a table, which a recorded launch reads anew each time that it is replayed.
 struct Coefficients {
     f64 at[TERMS];
+    const f64* table;
+
+    __device__ __forceinline__ f64 of(int i) const { return table ? table[i] : at[i]; }
 };
 
 template <class T> __device__ void combine(const Elementwise<TERMS + 1>& e, const Coefficients& c, int terms) {
     using Wide = typename Computes<T>::In;
     Wide own[TERMS];
 #pragma unroll
-    for (int i = 0; i < TERMS; i++) own[i] = Wide(c.at[i]);
+    for (int i = 0; i < TERMS; i++) own[i] = Wide(i < terms ? c.of(i) : 0);
     elementwise<T>(e, terms, [&](const Wide* x, Wide) {
         Wide sum = product(own[0], x[0]);
 #pragma unroll
@@ -28,7 +32,7 @@ template <class T> __device__ void combine(const Elementwise<TERMS + 1>& e, cons
 // The most frequent number of terms by far, in fewer registers.
 template <class T> __device__ void combine2(const Elementwise<3>& e, const Coefficients& c) {
     using Wide = typename Computes<T>::In;
-    Wide first = Wide(c.at[0]), second = Wide(c.at[1]);
+    Wide first = Wide(c.of(0)), second = Wide(c.of(1));
     elementwise<T>(e, 2, [&](const Wide* x, Wide) { return mul_add(second, x[1], product(first, x[0])); });
 }
 

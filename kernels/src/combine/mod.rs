@@ -27,13 +27,33 @@ pub fn forward(device: &Device, terms: &[(f64, View)], y: ViewMut) -> Result {
     }
     let (work, x) = (Combine(&c[..count]), &x[..count]);
     if let Device::Cuda(gpu) = device {
-        return cuda::forward(gpu, work.0, x, y);
+        return cuda::forward(gpu, cuda::Coefficients::given(work.0), x, y);
     }
     match count {
         1 => blocks::run::<2>(device, "combine", &work, x, y),
         2 => blocks::run::<3>(device, "combine", &work, x, y),
         _ => blocks::run::<{ TERMS + 1 }>(device, "combine", &work, x, y),
     }
+}
+
+/// The same with coefficients of a `table` `[terms]` in f64, dense, where the device keeps its operands: what a recorded step
+/// of a GPU reads anew at every replay.
+pub fn forward_by(device: &Device, table: View, x: &[View], y: ViewMut) -> Result {
+    const OP: &str = "combine_by";
+    let terms = x.len();
+    if terms == 0 || terms > TERMS || table.layout().shape[..] != [terms] || !table.layout().is_contiguous() {
+        let what = format!("{terms} terms, a table {:?}; between 1 and {TERMS} of each", table.layout().shape);
+        return Err(KernelError::Parameter { op: OP, what });
+    }
+    if table.dtype() != DType::F64 {
+        return Err(KernelError::DType { op: OP, got: table.dtype(), want: "f64 for coefficients" });
+    }
+    if let Device::Cuda(gpu) = device {
+        return cuda::forward(gpu, cuda::Coefficients::of(OP, table)?, x, y);
+    }
+    let c = &table.data::<f64>(OP)?[table.layout().offset..][..terms];
+    let terms: Vec<(f64, View)> = c.iter().copied().zip(x.iter().copied()).collect();
+    forward(device, &terms, y)
 }
 
 /// `y += c x`, equal shapes (stride 0 repeats in `x`); f32 or f64.

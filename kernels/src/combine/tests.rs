@@ -24,6 +24,25 @@ fn few_and_many_terms_over_shapes_and_strides() {
 }
 
 #[test]
+fn coefficients_of_a_table_are_those_given() {
+    let (table, x) = ([9.0, 0.5, -1.25, 3.0], [1f32, -2.0, 0.3]);
+    let view = |layout| View::of(&table, layout).unwrap();
+    let inner = Layout { offset: 1, ..row_major(&[3]) };
+    let terms = [View::of(&x, row_major(&[3])).unwrap(); 3];
+    for device in devices() {
+        let (mut by_table, mut given) = ([0f32; 3], [0f32; 3]);
+        forward_by(&device, view(inner), &terms, ViewMut::of(&mut by_table, row_major(&[3])).unwrap()).unwrap();
+        let of_launch = [(0.5, terms[0]), (-1.25, terms[1]), (3.0, terms[2])];
+        forward(&device, &of_launch, ViewMut::of(&mut given, row_major(&[3])).unwrap()).unwrap();
+        assert_eq!(by_table, given);
+        let short =
+            forward_by(&device, view(row_major(&[2])), &terms, ViewMut::of(&mut given, row_major(&[3])).unwrap());
+        let said = short.unwrap_err().to_string();
+        assert_eq!(said, "combine_by: 3 terms, a table [2]; between 1 and 8 of each");
+    }
+}
+
+#[test]
 fn accumulate_over_shapes_and_strides() {
     let c = f64::from(-0.3f32);
     elementwise(1, singles, |d, x, y| accumulate(d, c, x[0], y), |x, y| y + c * x[0], close(&[c]));
