@@ -3,6 +3,8 @@
 use crate::error::Result;
 use crate::param::Param;
 use crate::state::{SavedState, State};
+use autograd::Tensor;
+use tensor::ops::optim::{Rate, ema};
 
 /// Averages of parameters: `average = decay average + (1 - decay) parameter` after every step.
 pub struct Ema {
@@ -37,14 +39,25 @@ impl Ema {
 
     /// One update, from the present values.
     pub fn update(&mut self) -> Result<()> {
+        let rate = self.rate();
+        Ok(ema(Rate::Given(rate), &self.pairs())?)
+    }
+
+    /// [`Ema::update`] of a recording, at the rate `[1]`, f64, on the device, which [`Ema::rate`] gives for each update.
+    pub fn record_update(&self, rate: &Tensor) -> Result<()> {
+        Ok(ema(Rate::Table(rate), &self.pairs())?)
+    }
+
+    /// Counts an update, and answers 1 - decay.
+    pub fn rate(&mut self) -> f64 {
         self.updates += 1;
         let k = self.updates as f64;
-        let decay = if self.warm_up { self.decay.min(k / (9.0 + k)) } else { self.decay };
-        for slot in &self.slots {
-            let value = slot.param.value();
-            slot.average.update(|average| average.ema_step(decay, &value))?;
-        }
-        Ok(())
+        1.0 - if self.warm_up { self.decay.min(k / (9.0 + k)) } else { self.decay }
+    }
+
+    /// Averages and parameters.
+    fn pairs(&self) -> Vec<(Tensor, Tensor)> {
+        self.slots.iter().map(|slot| (slot.average.value(), slot.param.value())).collect()
     }
 
     /// Exchanges averages and parameters: to evaluate the averages in the model, and a second time to go on training.

@@ -5,6 +5,7 @@ use crate::param::Param;
 use crate::state::{SavedState, State};
 use autograd::{Tensor, Var};
 pub use tensor::ops::optim::Adam;
+use tensor::ops::optim::{AdamStep, Numbers, adam, clip, squares};
 
 /// Added to the norm in the factor of clipping, as PyTorch's `clip_grad_norm_` does.
 const CLIP_EPS: f64 = 1e-6;
@@ -75,23 +76,59 @@ impl Optimizer {
         let norm = self.norm(gradients)?;
         let scale = self.max_norm.map_or(1.0, |max_norm| (max_norm / (norm + CLIP_EPS)).min(1.0));
         self.step += 1;
-        for (slot, gradient) in self.slots.iter().zip(gradients) {
-            if let Some(gradient) = gradient {
-                slot.update(&self.settings, lr, self.step, scale, gradient.value())?;
-            }
-        }
+        let numbers = AdamStep::new(&self.settings, lr, self.step, scale);
+        adam(Numbers::Given(&numbers), &self.moved_by(gradients))?;
         Ok(norm)
+    }
+
+    /// [`Optimizer::step`] of a recording: with the `numbers` `[8]`, f64, on the device, which [`Optimizer::numbers`] gives for
+    /// each step; every parameter has a gradient. Answers the norm `[1]` and the sum of squares of each gradient, in f64; where
+    /// the norm is not finite, nothing is updated, and [`Optimizer::check`] says why. Steps are not counted here.
+    pub fn record_step(&self, gradients: &[Option<Var>], numbers: &Tensor) -> Result<(Tensor, Tensor)> {
+        let given: Vec<&Tensor> = gradients.iter().flatten().map(Var::value).collect();
+        let most = self.max_norm.unwrap_or(f64::INFINITY);
+        if given.len() != self.slots.len() {
+            let (got, want) = (given.len(), self.slots.len());
+            return Err(Error::argument(format!("{got} gradients for {want} parameters; a recorded step takes all")));
+        }
+        let squares = squares(&given)?;
+        let norm = clip(&squares, most, CLIP_EPS, &numbers.narrow(0, 0, 1)?)?;
+        adam(Numbers::Table(numbers), &self.moved_by(gradients))?;
+        Ok((norm, squares))
+    }
+
+    /// An error that names the first parameter whose gradient, of these sums of `squares`, is not finite.
+    pub fn check(&self, squares: &[f64]) -> Result<()> {
+        match squares.iter().zip(&self.slots).find(|(square, _)| !square.is_finite()) {
+            Some((_, slot)) => Err(Kind::Diverged { parameter: slot.name.clone(), step: self.step }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a step, and answers its numbers for [`Optimizer::record_step`].
+    pub fn numbers(&mut self, lr: f64) -> [f64; 8] {
+        self.step += 1;
+        AdamStep::new(&self.settings, lr, self.step, 1.0).array()
+    }
+
+    /// The parameters that have a gradient.
+    fn moved_by(&self, gradients: &[Option<Var>]) -> Vec<tensor::ops::optim::Slot> {
+        let moved = |(slot, gradient): (&Slot, &Option<Var>)| {
+            let gradient = gradient.as_ref()?.value().clone();
+            let [param, m, v] = [&slot.param, &slot.m, &slot.v].map(Param::value);
+            Some(tensor::ops::optim::Slot { param, gradient, m, v })
+        };
+        self.slots.iter().zip(gradients).filter_map(moved).collect()
     }
 
     /// The norm of all gradients together; one wait for the device.
     fn norm(&self, gradients: &[Option<Var>]) -> Result<f64> {
         let given: Vec<usize> = (0..gradients.len()).filter(|&i| gradients[i].is_some()).collect();
-        let squares = gradients.iter().flatten().map(|gradient| Ok(gradient.value().sum_of_squares()?));
-        let squares = squares.collect::<Result<Vec<Tensor>>>()?;
-        if squares.is_empty() {
+        let values: Vec<&Tensor> = gradients.iter().flatten().map(Var::value).collect();
+        if values.is_empty() {
             return Ok(0.0);
         }
-        let squares = Tensor::concat(&squares.iter().collect::<Vec<_>>(), 0)?.to_vec::<f64>()?;
+        let squares = squares(&values)?.to_vec::<f64>()?;
         match squares.iter().position(|square| !square.is_finite()) {
             None => Ok(squares.iter().sum::<f64>().sqrt()),
             Some(i) => {
@@ -120,12 +157,5 @@ impl Optimizer {
         state.restore(&format!("{}.v.", self.name), &moments(|slot| &slot.v))?;
         self.step = step;
         Ok(())
-    }
-}
-
-impl Slot {
-    fn update(&self, settings: &Adam, lr: f64, step: u64, scale: f64, gradient: &Tensor) -> Result<()> {
-        let (mut m, mut v) = (self.m.value(), self.v.value());
-        self.param.update(|param| param.adam_step(settings, lr, step, scale, gradient, &mut m, &mut v))
     }
 }

@@ -3,6 +3,7 @@
 use kernels::{attention, combine, conv, copy, cross_entropy, gather, matmul, multiply, optim, pointwise};
 use kernels::{norm, pool, reduce, resize, softmax};
 use tensor::ops::norm::Norm;
+use tensor::ops::optim::{AdamStep, Numbers, Rate, Slot};
 use tensor::ops::pointwise::Function;
 use tensor::ops::random::Stream;
 use tensor::{Cost, DType, Device, Result, Tensor};
@@ -145,13 +146,17 @@ fn updates(device: &Device) -> Vec<Row> {
         let all = all.clone();
         move || run(all.clone())
     };
-    let adam = |[mut param, g, mut m, mut v]: [Tensor; 4]| {
-        param.adam_step(&optim::Adam::default(), 1e-3, 1, 1.0, &g, &mut m, &mut v)
+    let adam = |[param, gradient, m, v]: [Tensor; 4]| {
+        let step = AdamStep::new(&optim::Adam::default(), 1e-3, 1, 1.0);
+        tensor::ops::optim::adam(Numbers::Given(&step), &[Slot { param, gradient, m, v }])
     };
+    let average = |[average, x, ..]: [Tensor; 4]| tensor::ops::optim::ema(Rate::Given(0.1), &[(average, x)]);
+    let squares = |[x, ..]: [Tensor; 4]| tensor::ops::optim::squares(&[&x]).map(drop);
     vec![
         row("accumulate", combine::accumulate_cost(&l, F32), of(|[mut y, x, ..]| y.accumulate(2.0, &x))),
         row("adam", optim::adam_cost(21, F32), of(adam)),
-        row("ema", optim::ema_cost(21, F32), of(|[mut average, x, ..]| average.ema_step(0.9, &x))),
+        row("ema", optim::ema_cost(21, F32), of(average)),
+        row("squares", optim::sum_of_squares_cost(21, F32), of(squares)),
         row("sum_of_squares", optim::sum_of_squares_cost(21, F32), of(|[x, ..]| x.sum_of_squares().map(drop))),
     ]
 }

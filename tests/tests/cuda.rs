@@ -2,11 +2,10 @@
 //!
 //! Without a driver nothing is tested, and a line says so, unless `CONSORT_NEED_CUDA` is set.
 
-use autograd::Var;
 use autograd::ops::registry;
-use nn::{Init, Network, UNet2D, UNet2DConfig};
 use tensor::ops::norm::{GroupNorm, LayerNorm, Norm};
-use tensor::ops::{attention::Attention, optim::Adam, random::Stream};
+use tensor::ops::optim::{self, Adam, AdamStep, Numbers, Rate, Slot};
+use tensor::ops::{attention::Attention, random::Stream};
 use tensor::{DType, Device, Result, Tensor};
 
 /// The first GPU; nothing where there is none and none is needed.
@@ -367,84 +366,49 @@ fn norms_of_every_tiling_agree_with_the_processor() -> Result<()> {
 #[test]
 fn updates_of_parameters_agree_with_the_processor() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    let (cpu, count) = (Device::cpu(1), 10_003);
-    let draw =
-        |d: &Device, dtype, purpose| Tensor::normal(d, dtype, &[count], &Stream { seed: 1, purpose, step: 0 }, 0);
+    let cpu = Device::cpu(1);
+    // More tensors than a launch takes, some of several blocks, one of nothing.
+    let sizes: Vec<usize> = [10_003, 0, 4096].into_iter().chain(1..70).collect();
+    let draw = |d: &Device, dtype, purpose, count| {
+        Tensor::normal(d, dtype, &[count], &Stream { seed: 1, purpose, step: count as u32 }, 0)
+    };
     for (dtype, eps) in [(DType::F32, f64::from(f32::EPSILON)), (DType::F64, f64::EPSILON)] {
-        let run = |d: &Device| -> Result<[Vec<f64>; 5]> {
-            let (mut param, grad) = (draw(d, dtype, 0)?, draw(d, dtype, 1)?);
-            let (mut m, mut v) =
-                (draw(d, dtype, 2)?, draw(d, dtype, 3)?.map(tensor::ops::pointwise::Function::Square, 0)?);
+        let run = |d: &Device, by_table: bool| -> Result<[Vec<f64>; 6]> {
+            let slot = |&count: &usize| {
+                let v = draw(d, dtype, 3, count)?.map(tensor::ops::pointwise::Function::Square, 0)?;
+                let [param, gradient, m] = [0, 1, 2].map(|purpose| draw(d, dtype, purpose, count));
+                Ok(Slot { param: param?, gradient: gradient?, m: m?, v })
+            };
+            let slots = sizes.iter().map(slot).collect::<Result<Vec<Slot>>>()?;
+            let gradients: Vec<&Tensor> = slots.iter().map(|slot| &slot.gradient).collect();
+            let squares = optim::squares(&gradients)?;
             let adam = Adam { weight_decay: 0.1, ..Adam::default() };
-            param.adam_step(&adam, 1e-2, 3, 0.5, &grad, &mut m, &mut v)?;
-            let mut average = grad.copy()?;
-            average.ema_step(0.9, &param)?;
-            Ok([param.to_f64()?, m.to_f64()?, v.to_f64()?, average.to_f64()?, grad.sum_of_squares()?.to_f64()?])
+            let numbers = |scale| AdamStep::new(&adam, 1e-2, 3, scale).array();
+            let table = Tensor::from_slice(d, &[8], &numbers(1.0))?;
+            let norm = optim::clip(&squares, 2.0, 1e-6, &table.narrow(0, 0, 1)?)?;
+            let scale = (2.0 / (squares.to_f64()?.iter().sum::<f64>().sqrt() + 1e-6)).min(1.0);
+            let (given, rate) = (AdamStep::new(&adam, 1e-2, 3, scale), Tensor::from_slice(d, &[1], &[0.1])?);
+            optim::adam(if by_table { Numbers::Table(&table) } else { Numbers::Given(&given) }, &slots)?;
+            let averages = slots.iter().map(|slot| Ok((slot.gradient.copy()?, slot.param.clone())));
+            let averages = averages.collect::<Result<Vec<_>>>()?;
+            optim::ema(if by_table { Rate::Table(&rate) } else { Rate::Given(0.1) }, &averages)?;
+            let all = |of: fn(&Slot) -> &Tensor| -> Result<Vec<f64>> {
+                Ok(slots.iter().map(|slot| of(slot).to_f64()).collect::<Result<Vec<_>>>()?.concat())
+            };
+            let averages = averages.iter().map(|(average, _)| average.to_f64()).collect::<Result<Vec<_>>>()?.concat();
+            let sums = [squares.to_f64()?, norm.to_f64()?].concat();
+            Ok([all(|slot| &slot.param)?, all(|slot| &slot.m)?, all(|slot| &slot.v)?, averages, sums, table.to_f64()?])
         };
-        for (what, (got, want)) in ["param", "m", "v", "ema", "sum"].iter().zip(run(&gpu)?.iter().zip(&run(&cpu)?)) {
+        assert_eq!(run(&gpu, true)?, run(&gpu, false)?);
+        let run = |d: &Device| run(d, false);
+        for (what, (got, want)) in
+            ["param", "m", "v", "ema", "sums", "table"].iter().zip(run(&gpu)?.iter().zip(&run(&cpu)?))
+        {
             for (got, want) in got.iter().zip(want) {
                 // Some eight roundings, in another order where the device fuses.
                 assert!((got - want).abs() <= 8.0 * eps * (want.abs() + 1.0), "{what} {dtype}: {got}, {want}");
             }
         }
     }
-    Ok(())
-}
-
-/// Five steps of a sampler: `x <- x + 0.1 net(x)`.
-fn five_steps(model: &UNet2D, x: &Tensor, times: &[Tensor]) -> Result<Tensor> {
-    let mut x = x.clone();
-    for time in times {
-        let drift = model.forward(&Var::constant(x.clone()), time).unwrap();
-        x = Tensor::combine(&[(1.0, &x), (0.1, drift.value())])?;
-    }
-    Ok(x)
-}
-
-#[test]
-fn a_recorded_sampler_replays_to_the_same_bits() -> Result<()> {
-    if gpu().is_none() {
-        return Ok(());
-    }
-    // Recording needs memory that is used again.
-    let gpu = Device::cuda_with(0, false, |_| {})?;
-    let names = |names: [&str; 2]| names.map(String::from).to_vec();
-    let config = UNet2DConfig {
-        in_channels: 1,
-        out_channels: 1,
-        layers_per_block: 1,
-        block_out_channels: vec![8, 16],
-        down_block_types: names(["DownBlock2D", "AttnDownBlock2D"]),
-        up_block_types: names(["AttnUpBlock2D", "UpBlock2D"]),
-        norm_num_groups: 4,
-        ..UNet2DConfig::default()
-    };
-    let model = UNet2D::new(config, &mut Init::seeded(&gpu, 1)).unwrap();
-    let draw = |step| Tensor::normal(&gpu, DType::F32, &[1, 1, 12, 8], &Stream { seed: 1, purpose: 0, step }, 0);
-    let times = (0..5).map(|i| Tensor::from_slice(&gpu, &[1], &[900.0f32 - 200.0 * i as f32]));
-    let times = times.collect::<Result<Vec<_>>>()?;
-
-    let cold = gpu.record(|| five_steps(&model, &draw(0)?, &times)).map(|_| ()).unwrap_err().to_string();
-    assert!(cold.contains("while a CUDA graph is recorded"), "{cold}");
-
-    let mut x = draw(0)?;
-    let want = [five_steps(&model, &x, &times)?.to_vec::<f32>()?, five_steps(&model, &draw(1)?, &times)?.to_vec()?];
-    let before = gpu.pool().account();
-    let (mut graph, y) = gpu.record(|| five_steps(&model, &x, &times))?;
-    assert_eq!(gpu.pool().account().syncs, before.syncs);
-    let read_back = gpu.record(|| y.to_vec::<f32>()).map(|_| ()).unwrap_err().to_string();
-    assert!(read_back.contains("while a CUDA graph is recorded"), "{read_back}");
-    for want in want.iter().cycle().take(4).enumerate().map(|(i, want)| (i as u32 % 2, want)) {
-        x.overwrite(&draw(want.0)?)?;
-        // What comes between must not get the graph's memory.
-        let other = five_steps(&model, &draw(7)?, &times)?;
-        graph.replay()?;
-        assert_eq!(&y.to_vec::<f32>()?, want.1);
-        drop(other);
-    }
-    // The inputs outlive their owners.
-    drop((x, times, model));
-    graph.replay()?;
-    assert_eq!(y.to_vec::<f32>()?, want[1]);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::Bench;
 use tensor::ops::norm::{GroupNorm, LayerNorm, Norm};
-use tensor::ops::optim::Adam;
+use tensor::ops::optim::{self, Adam, AdamStep, Numbers, Slot};
 use tensor::ops::pointwise::Function;
 use tensor::{DType, Result, Tensor};
 
@@ -87,8 +87,8 @@ fn timed(bench: &mut Bench, name: &str, norm: &Norm, x: &Tensor, channels: usize
 }
 
 fn adam(bench: &mut Bench) -> Result<()> {
-    let mut param = bench.draw(DType::F32, &[bench.size(COUNT[0], COUNT[1])])?;
-    let (gradient, mut m, mut v) = (param.copy()?, param.copy()?, param.map(Function::Square, 0)?);
-    let adam = Adam::default();
-    bench.time("adam f32", || param.adam_step(&adam, 1e-4, 10, 1.0, &gradient, &mut m, &mut v))
+    let param = bench.draw(DType::F32, &[bench.size(COUNT[0], COUNT[1])])?;
+    let (gradient, m, v) = (param.copy()?, param.copy()?, param.map(Function::Square, 0)?);
+    let (step, slots) = (AdamStep::new(&Adam::default(), 1e-4, 10, 1.0), [Slot { param, gradient, m, v }]);
+    bench.time("adam f32", || optim::adam(Numbers::Given(&step), &slots))
 }

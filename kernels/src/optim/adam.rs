@@ -26,7 +26,28 @@ impl Default for Adam {
     }
 }
 
-/// One step, in place on the parameter and its moments `m` and `v`:
+/// A parameter with what moves it: all f32 or all f64, dense, of one shape and storage order.
+pub struct Slot<'a> {
+    /// The parameter.
+    pub param: ViewMut<'a>,
+    /// Its gradient.
+    pub grad: View<'a>,
+    /// The running mean of the gradient.
+    pub m: ViewMut<'a>,
+    /// The running mean of its square.
+    pub v: ViewMut<'a>,
+}
+
+/// Where the coefficients of a step are.
+#[derive(Clone, Copy)]
+pub enum Numbers<'a> {
+    /// Here.
+    Given(&'a AdamStep),
+    /// In the device's memory: [`AdamStep::array`], `[8]`, f64; a recorded step of a GPU reads them anew at every replay.
+    Table(View<'a>),
+}
+
+/// One step, in place on every parameter and its moments `m` and `v`:
 ///
 /// ```text
 /// g     = gradient_scale * grad
@@ -36,42 +57,38 @@ impl Default for Adam {
 /// param = param - lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
 /// ```
 ///
-/// `bias_correction1` is `1 - beta1^k` in step `k` counted from 1; `gradient_scale` is the factor of clipping, or 1. The
-/// scalars are computed in f64 and rounded once. All operands f32 or all f64, dense, of one shape and storage order.
-pub fn adam(
-    d: &Device,
-    p: &Adam,
-    lr: f64,
-    bias_correction1: f64,
-    bias_correction2: f64,
-    gradient_scale: f64,
-    mut param: ViewMut,
-    grad: View,
-    mut m: ViewMut,
-    mut v: ViewMut,
-) -> Result {
-    same_order(OP, "the gradient", grad.layout(), param.layout())?;
-    same_order(OP, "the first moment", m.layout(), param.layout())?;
-    same_order(OP, "the second moment", v.layout(), param.layout())?;
-    let scalars = Scalars {
-        gradient: gradient_scale,
-        keep: 1.0 - lr * p.weight_decay,
-        mean: 1.0 - p.beta1,
-        beta2: p.beta2,
-        square: 1.0 - p.beta2,
-        step: -lr / bias_correction1,
-        root: bias_correction2.sqrt(),
-        eps: p.eps,
-    };
-    let cpu = match d {
-        Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return super::cuda::adam(gpu, scalars.array(), &param, &grad, &m, &v),
-    };
-    match param.dtype() {
-        DType::F32 => run::<f32>(cpu, &scalars, &mut param, &grad, &mut m, &mut v),
-        DType::F64 => run::<f64>(cpu, &scalars, &mut param, &grad, &mut m, &mut v),
-        got => Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
+/// The scalars are computed in f64 and rounded once. Nothing is updated where `gradient_scale` is not a number.
+pub fn adam(d: &Device, numbers: Numbers, slots: &mut [Slot]) -> Result {
+    for Slot { param, grad, m, v } in &*slots {
+        same_order(OP, "the gradient", grad.layout(), param.layout())?;
+        same_order(OP, "the first moment", m.layout(), param.layout())?;
+        same_order(OP, "the second moment", v.layout(), param.layout())?;
+        if [grad.dtype(), m.dtype(), v.dtype()] != [slots[0].param.dtype(); 3] || param.dtype() != grad.dtype() {
+            return Err(KernelError::DType { op: OP, got: grad.dtype(), want: slots[0].param.dtype().name() });
+        }
     }
+    let cpu = match (d, numbers) {
+        (Device::Cpu(cpu), _) => cpu,
+        (Device::Cuda(gpu), Numbers::Given(step)) => return super::cuda::adam(gpu, step.array(), None, slots),
+        (Device::Cuda(gpu), Numbers::Table(table)) => {
+            return super::cuda::adam(gpu, [0.0; 8], Some(AdamStep::table(table)?), slots);
+        }
+    };
+    let step = match numbers {
+        Numbers::Given(step) => *step,
+        Numbers::Table(table) => AdamStep::read(table)?,
+    };
+    if step.gradient.is_nan() {
+        return Ok(());
+    }
+    for Slot { param, grad, m, v } in slots {
+        match param.dtype() {
+            DType::F32 => run::<f32>(cpu, &step, param, grad, m, v)?,
+            DType::F64 => run::<f64>(cpu, &step, param, grad, m, v)?,
+            got => return Err(KernelError::DType { op: OP, got, want: "f32 or f64" }),
+        }
+    }
+    Ok(())
 }
 
 /// Arithmetic and traffic of a step on `count` elements.
@@ -79,8 +96,12 @@ pub fn adam_cost(count: usize, dtype: DType) -> Cost {
     Cost { flops: 15 * count as u64, bytes: 7 * (count * dtype.size()) as u64 }
 }
 
-/// The coefficients of a step.
-struct Scalars<T> {
+/// The coefficients of a step, as the formula takes them.
+pub type AdamStep = Scalars<f64>;
+
+/// The coefficients of a step in `T`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scalars<T> {
     gradient: T,
     keep: T,
     mean: T,
@@ -92,10 +113,44 @@ struct Scalars<T> {
 }
 
 impl Scalars<f64> {
-    /// In the order of `optim.cu`.
-    fn array(&self) -> [f64; 8] {
+    /// Step `k`, counted from 1; `gradient_scale` is the factor of clipping, or 1. The bias corrections are `1 - beta^k`.
+    pub fn new(p: &Adam, lr: f64, k: u64, gradient_scale: f64) -> AdamStep {
+        let correction = |beta: f64| 1.0 - beta.powi(i32::try_from(k).unwrap_or(i32::MAX));
+        Scalars {
+            gradient: gradient_scale,
+            keep: 1.0 - lr * p.weight_decay,
+            mean: 1.0 - p.beta1,
+            beta2: p.beta2,
+            square: 1.0 - p.beta2,
+            step: -lr / correction(p.beta1),
+            root: correction(p.beta2).sqrt(),
+            eps: p.eps,
+        }
+    }
+
+    /// In the order of `optim.cu`, the factor of the gradient first.
+    pub fn array(&self) -> [f64; 8] {
         let Scalars { gradient, keep, mean, beta2, square, step, root, eps } = *self;
         [gradient, keep, mean, beta2, square, step, root, eps]
+    }
+
+    /// A table of them, if it is one.
+    fn table(table: View) -> Result<View> {
+        match (table.dtype(), &table.layout().shape[..], table.layout().is_contiguous()) {
+            (DType::F64, [8], true) => Ok(table),
+            (got, shape, _) => {
+                let what = format!("a table of {shape:?} numbers in {got}; [8] of f64 are a step's");
+                Err(KernelError::Parameter { op: OP, what })
+            }
+        }
+    }
+
+    /// Those of a table in the processor's memory.
+    fn read(table: View) -> Result<AdamStep> {
+        let at = AdamStep::table(table)?.layout().offset;
+        let [gradient, keep, mean, beta2, square, step, root, eps] =
+            std::array::from_fn(|i| table.data::<f64>(OP).map_or(f64::NAN, |all| all[at + i]));
+        Ok(Scalars { gradient, keep, mean, beta2, square, step, root, eps })
     }
 
     fn rounded<T: Real>(&self) -> Scalars<T> {

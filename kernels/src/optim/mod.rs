@@ -1,5 +1,5 @@
 //! In-place updates of parameters, each one pass over memory: Adam, the exponential moving average, and the sum of
-//! squares that clipping by global norm needs.
+//! squares that clipping by global norm needs. A model has hundreds of small parameters: each takes a list.
 //!
 //! Written once over [`Real`](crate::Real) and compiled for every instruction set; without fused steps or reassociation,
 //! so that all paths and thread counts give the same bits. Operands are dense and share one storage order.
@@ -11,9 +11,9 @@ mod sum_of_squares;
 #[cfg(test)]
 mod tests;
 
-pub use adam::{Adam, adam, adam_cost};
-pub use ema::{ema, ema_cost};
-pub use sum_of_squares::{sum_of_squares, sum_of_squares_cost, sum_of_squares_scratch};
+pub use adam::{Adam, AdamStep, Numbers, Slot, adam, adam_cost};
+pub use ema::{Rate, ema, ema_cost};
+pub use sum_of_squares::{clip, squares, squares_scratch, sum_of_squares, sum_of_squares_cost, sum_of_squares_scratch};
 
 use crate::{KernelError, Layout, Result};
 
