@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use crate::process::Process;
-use autograd::Var;
+use autograd::{Tensor, Var};
 
 /// What a model is told besides the state and the time.
 #[derive(Clone, Debug, Default)]
@@ -40,11 +40,26 @@ pub trait Denoiser: Send + Sync {
     /// depends on row `i` alone.
     fn denoise(&self, x: &Var, t: f64, condition: &Condition) -> Result<Var>;
 
+    /// The same with its numbers of `t` in a table, where it has such a form: a step of a sampler can then be recorded once and
+    /// replayed at every time.
+    fn tabulated(&self) -> Option<&dyn Tabulated> {
+        None
+    }
+
     /// The same, ready for conversion.
     fn estimate(&self, x: &Var, t: f64, condition: &Condition) -> Result<Estimate> {
         let level = self.process().level(t)?;
         Ok(Estimate { x: x.clone(), clean: self.denoise(x, t, condition)?, alpha: level.alpha, sigma: level.sigma })
     }
+}
+
+/// A denoiser that depends on the time through a few numbers.
+pub trait Tabulated: Send + Sync {
+    /// Those numbers at time `t`, as many at every time.
+    fn numbers(&self, t: f64) -> Result<Vec<f64>>;
+
+    /// [`Denoiser::denoise`], bit for bit, at the time whose numbers `row` `[numbers]`, f64, holds when the work is done.
+    fn denoise_by(&self, x: &Var, row: &Tensor, condition: &Condition) -> Result<Var>;
 }
 
 /// A clean estimate with the state it was made from, x = alpha clean + sigma noise.

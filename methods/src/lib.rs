@@ -26,11 +26,11 @@ pub mod table;
 mod testing;
 
 pub use analytic::{Gaussian, GaussianDenoiser, MixtureDenoiser};
-pub use denoiser::{Condition, Denoiser, Estimate};
+pub use denoiser::{Condition, Denoiser, Estimate, Tabulated};
 pub use discrete::{Betas, Discrete};
 pub use error::{Error, Kind, Result};
 pub use grid::{Grid, Spacing};
-pub use network::{NetworkDenoiser, Training};
+pub use network::{NetworkDenoiser, RowTimes, Training};
 pub use noise::{Noise, Place, Purpose};
 pub use prediction::{Prediction, Scaling};
 pub use process::{Flow, Level, Process};

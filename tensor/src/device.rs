@@ -3,12 +3,12 @@
 use crate::Cost;
 use crate::block::Source;
 use crate::error::{Kind, Result};
-use crate::graph::Inputs;
+use crate::graph::Parts;
 use crate::pool::Pool;
 use kernels::cpu::Isa;
 use kernels::{CpuContext, CudaContext};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device. Cloning shares it: one team of threads, one pool.
 #[derive(Clone)]
@@ -20,7 +20,8 @@ struct Inner {
     flops: AtomicU64,
     bytes: AtomicU64,
     name: String,
-    inputs: Inputs,
+    parts: Mutex<Parts>,
+    graphs: AtomicBool,
 }
 
 impl Device {
@@ -56,7 +57,8 @@ impl Device {
 
     fn of(kernels: kernels::Device, pool: Pool, name: String) -> Device {
         let (flops, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Device(Arc::new(Inner { kernels, pool, flops, bytes, name, inputs: Inputs::default() }))
+        let graphs = AtomicBool::new(std::env::var_os("CONSORT_GRAPHS").is_none_or(|set| set != "0"));
+        Device(Arc::new(Inner { kernels, pool, flops, bytes, name, parts: Mutex::default(), graphs }))
     }
 
     /// `cpu`, `cuda:0` (1, ..) for a GPU, or `auto`: the first GPU, or the processor where there is none. `threads` are of
@@ -79,8 +81,13 @@ impl Device {
     }
 
     /// What takes part in the recording under way.
-    pub(crate) fn inputs(&self) -> &Inputs {
-        &self.0.inputs
+    pub(crate) fn takes_part(&self) -> MutexGuard<'_, Parts> {
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether steps are recorded; see [`Device::records`].
+    pub(crate) fn graphs(&self) -> &AtomicBool {
+        &self.0.graphs
     }
 
     /// Whether work is being recorded rather than done.
@@ -137,6 +144,15 @@ impl Device {
     pub(crate) fn count(&self, cost: Cost) {
         self.0.flops.fetch_add(cost.flops, Relaxed);
         self.0.bytes.fetch_add(cost.bytes, Relaxed);
+    }
+
+    /// Takes back what was counted since `before`, and answers it: work that was recorded, not done.
+    pub(crate) fn discount(&self, before: Cost) -> Cost {
+        let after = self.work();
+        let cost = Cost { flops: after.flops - before.flops, bytes: after.bytes - before.bytes };
+        self.0.flops.fetch_sub(cost.flops, Relaxed);
+        self.0.bytes.fetch_sub(cost.bytes, Relaxed);
+        cost
     }
 
     /// `cpu`, `cuda:0`.

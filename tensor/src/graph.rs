@@ -5,55 +5,80 @@
 //! its inputs in place ([`Tensor::overwrite`]); to see results, keep the tensors that the recorded function returned.
 //! Numbers of the host (coefficients, seeds) are recorded as they were.
 
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::storage::Storage;
-use crate::{Device, Tensor};
+use crate::{Cost, Device, Tensor};
 use kernels::KernelError;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
 /// Recorded work.
 pub struct Graph {
     inner: Option<kernels::cuda::Graph>,
     device: Device,
     number: u64,
-    /// What was there before and takes part.
-    _inputs: Vec<Arc<Storage>>,
+    /// What one replay costs.
+    cost: Cost,
+    parts: Parts,
 }
 
-/// What takes part in the recording under way.
-pub(crate) type Inputs = Mutex<Vec<Arc<Storage>>>;
+/// What takes part in a recording.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// What was there before.
+    pub(crate) kept: Vec<Arc<Storage>>,
+    /// What every replay writes: of that, and of what was made; versions move with it.
+    pub(crate) written: Vec<Weak<Storage>>,
+}
 
 impl Device {
     /// Records what `body` asks for, instead of doing it, and gives back what it made.
     ///
     /// Run `body` once or twice before: kernels must be loaded and the pool must hold what it needs, since nothing can be
     /// allocated, loaded or waited for while recording; an attempt is an error. Only a GPU records.
-    pub fn record<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<(Graph, T)> {
+    pub fn record<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<(Graph, T), E> {
+        let failed = |what: String| E::from(Kind::Kernel(KernelError::Device { what }).into());
         let kernels::Device::Cuda(cuda) = self.kernels() else {
-            let what = format!("`{}` does not record work; only a GPU does", self.name());
-            return Err(Kind::Kernel(KernelError::Device { what }).into());
+            return Err(failed(format!("`{}` does not record work; only a GPU does", self.name())));
         };
+        let before = self.work();
         let number = self.pool().start_recording();
         let mut made = None;
         let recorded = cuda.capture(|| -> Result<()> {
-            made = Some(body()?);
+            made = Some(body());
+            // What was asked for until `body` failed is dropped with the graph.
             Ok(())
         });
         self.pool().stop_recording();
-        let _inputs = std::mem::take(&mut *self.inputs().lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let mut parts = std::mem::take(&mut *self.takes_part());
+        parts.written.retain(|storage| storage.strong_count() > 0);
         // Made before the error is looked at: its drop gives the blocks back.
-        let mut graph = Graph { inner: None, device: self.clone(), number, _inputs };
+        let mut graph = Graph { inner: None, device: self.clone(), number, cost: self.discount(before), parts };
+        let made = made.transpose()?;
         graph.inner = Some(recorded?);
-        match made {
-            Some(made) => Ok((graph, made)),
-            None => Err(Kind::Kernel(KernelError::Device { what: "nothing was recorded".into() }).into()),
-        }
+        made.map(|made| (graph, made)).ok_or_else(|| failed("nothing was recorded".into()))
+    }
+
+    /// Whether a recording can succeed here: on a GPU whose memory is used again, unless [`Device::prefer_graphs`] or
+    /// `CONSORT_GRAPHS=0` says no.
+    pub fn records(&self) -> bool {
+        !self.is_cpu() && self.pool().reuses() && self.graphs().load(Relaxed)
+    }
+
+    /// From here on methods that run one step many times record it, or do not. They do unless told; the bits are the same.
+    pub fn prefer_graphs(&self, prefer: bool) {
+        self.graphs().store(prefer, Relaxed);
     }
 }
 
 impl Graph {
     /// Does the recorded work again, in the order of the device's stream.
     pub fn replay(&mut self) -> Result<()> {
+        self.device.count(self.cost);
+        self.parts.written.iter().filter_map(Weak::upgrade).for_each(|storage| storage.bump());
         self.inner.as_mut().map_or(Ok(()), |inner| Ok(inner.replay()?))
     }
 }

@@ -62,6 +62,11 @@ impl Pool {
         Pool { reuse: false, ..Pool::new(source, limit) }
     }
 
+    /// Whether blocks are used again.
+    pub(crate) fn reuses(&self) -> bool {
+        self.reuse
+    }
+
     /// A block of `bytes` bytes of unspecified content.
     pub fn take(&self, bytes: usize) -> Result<Block> {
         let class = if self.reuse { size_class(bytes) } else { bytes.max(1) };

@@ -35,14 +35,18 @@ struct Derived {
 impl Storage {
     pub(crate) fn new(device: &Device, bytes: usize) -> Result<Arc<Storage>> {
         let block = device.pool().take(bytes)?;
-        Ok(Arc::new(Storage {
+        let storage = Arc::new(Storage {
             recorded: block.recording() != 0,
             block: RwLock::new(Some(block)),
             device: device.clone(),
             id: NEXT_ID.fetch_add(1, Relaxed),
             version: AtomicU64::new(0),
             derived: Mutex::default(),
-        }))
+        });
+        if storage.recorded {
+            device.takes_part().written.push(Arc::downgrade(&storage));
+        }
+        Ok(storage)
     }
 
     /// The device it lies on.
@@ -63,12 +67,16 @@ impl Storage {
     /// Keeps it alive for the recording under way, unless it was made in one.
     pub(crate) fn take_part(self: &Arc<Self>) {
         if self.device.is_recording() && !self.recorded {
-            self.device.inputs().lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(self.clone());
+            self.device.takes_part().kept.push(self.clone());
         }
     }
 
-    pub(crate) fn bump(&self) {
+    /// Before it is written in place; what is recorded writes it again with every replay.
+    pub(crate) fn bump(self: &Arc<Self>) {
         self.version.fetch_add(1, AcqRel);
+        if self.device.is_recording() && !self.recorded {
+            self.device.takes_part().written.push(Arc::downgrade(self));
+        }
     }
 
     pub(crate) fn read(&self, op: &'static str) -> Result<Reading<'_>> {

@@ -129,7 +129,7 @@ impl Tensor {
 
     /// Whether nothing else refers to its memory, so that it may be written in place unseen.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.storage).is_some()
+        Arc::strong_count(&self.storage) == 1 // recordings refer to it weakly
     }
 
     /// The same memory through another layout, which must lie inside it.

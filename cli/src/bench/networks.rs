@@ -84,18 +84,7 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
         drop(model.forward(&one, &one_time)?); // and the pool gets what the recording needs
         let after = device.work();
         let work = [after.flops - before.flops, after.bytes - before.bytes].map(|n| n as f64);
-        let mut failed = None;
-        let recorded = device.record(|| match model.forward(&one, &one_time) {
-            Ok(out) => Ok(Some(out)),
-            Err(error) => {
-                failed = Some(error);
-                Ok(None)
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let (mut recording, _out) = recorded?;
+        let (mut recording, _out) = device.record(|| model.forward(&one, &one_time))?;
         bench.time_counted(&graph, work, || recording.replay())?;
     }
     Ok(())

@@ -6,8 +6,10 @@
 pub mod augment;
 pub mod images;
 mod order;
+mod recorded;
 
 pub use order::Order;
+use recorded::Recorded;
 
 use crate::plan::{Plan, Rehearsal};
 use crate::run::CHECKPOINT;
@@ -16,6 +18,7 @@ use autograd::{Grad, Var, grad};
 use nn::{Adam, Ema, Module, Optimizer, SavedState, Schedule, State};
 use serde::Serialize;
 use std::time::{Duration, Instant};
+use tensor::Tensor;
 
 /// The figures of a run that every model shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,12 +39,22 @@ pub struct Recipe {
     pub checkpoint_every: Duration,
 }
 
+/// What is learned.
+pub trait Objective {
+    /// What update `step`, counted from 0, is made from: data and everything random, a function of the seed and the step.
+    fn inputs(&mut self, step: u64) -> anyhow::Result<Vec<Tensor>>;
+
+    /// The loss, from the numbers of `inputs` alone: on a GPU it is recorded once, for the numbers of every step.
+    fn loss(&self, inputs: &[Tensor]) -> anyhow::Result<Var>;
+}
+
 /// A model with its optimiser and the average of its weights.
 pub struct Trainer<'m> {
     model: &'m dyn Module,
     recipe: Recipe,
     optimizer: Optimizer,
     ema: Ema,
+    recorded: Option<Recorded>,
 }
 
 /// A line of `metrics.jsonl`.
@@ -63,7 +76,7 @@ impl<'m> Trainer<'m> {
     pub fn new(model: &'m dyn Module, recipe: Recipe) -> nn::Result<Trainer<'m>> {
         let optimizer = Optimizer::new(model.trainable(), recipe.adam)?.clip(recipe.clip);
         let ema = Ema::new(model.trainable(), recipe.ema)?.warm_up();
-        Ok(Trainer { model, recipe, optimizer, ema })
+        Ok(Trainer { model, recipe, optimizer, ema, recorded: None })
     }
 
     /// Takes up what the checkpoint of a folder holds, and cuts its metrics back to there.
@@ -88,18 +101,18 @@ impl<'m> Trainer<'m> {
         self.optimizer.steps()
     }
 
-    /// Makes the updates that are left, each on `loss(step)`, steps counted from 0. A checkpoint is written every so often
+    /// Makes the updates that are left. A checkpoint is written every so often
     /// and at the end. The model is left with the average of its weights.
     pub fn run(
         &mut self,
         folder: &mut RunFolder,
         progress: &mut Progress,
-        mut loss: impl FnMut(u64) -> anyhow::Result<Var>,
+        objective: &mut dyn Objective,
     ) -> anyhow::Result<()> {
         let (begun, mut saved) = (Instant::now(), Instant::now());
         let before = folder.metrics()?.last().and_then(|line| line.get("seconds")?.as_f64()).unwrap_or(0.0);
         while self.done() < self.recipe.steps {
-            let mut line = self.step(&mut loss)?;
+            let mut line = self.step(objective)?;
             line.seconds = before + begun.elapsed().as_secs_f64();
             folder.metric(&line)?;
             progress.step(line.step, || format!("loss {}", summary::significant(line.loss)));
@@ -109,36 +122,39 @@ impl<'m> Trainer<'m> {
             }
         }
         self.save(folder)?;
+        self.recorded = None; // it writes where the weights were
         Ok(self.ema.swap()?)
     }
 
     /// What all updates will take, from the first two of them.
-    pub fn rehearse(
-        &mut self,
-        rehearsal: &mut Rehearsal,
-        mut loss: impl FnMut(u64) -> anyhow::Result<Var>,
-    ) -> anyhow::Result<Plan> {
-        let (first, _) = rehearsal.part(|| self.step(&mut loss))?;
-        let (other, _) = rehearsal.part(|| self.step(&mut loss))?;
+    pub fn rehearse(&mut self, rehearsal: &mut Rehearsal, objective: &mut dyn Objective) -> anyhow::Result<Plan> {
+        let (first, _) = rehearsal.part(|| self.step(objective))?;
+        let (other, _) = rehearsal.part(|| self.step(objective))?;
         Ok(first.then(other.times(self.recipe.steps.saturating_sub(1) as f64)))
     }
 
     /// The next update; `seconds` are left to others.
-    fn step(&mut self, loss: &mut impl FnMut(u64) -> anyhow::Result<Var>) -> anyhow::Result<Line> {
+    fn step(&mut self, objective: &mut dyn Objective) -> anyhow::Result<Line> {
         let step = self.done();
         let lr = self.recipe.lr * self.recipe.schedule.factor(step);
-        let loss = loss(step)?;
-        let grad_norm = self.update(&loss, lr)?;
-        Ok(Line { step: step + 1, loss: loss.value().item()?, lr, grad_norm, seconds: 0.0 })
+        let inputs = objective.inputs(step)?;
+        if !self.recorded.as_ref().is_some_and(|recorded| recorded.suits(&inputs)) {
+            self.recorded = Recorded::new(&inputs)?;
+        }
+        let (loss, grad_norm) = match &mut self.recorded {
+            Some(recorded) => recorded.update(objective, &mut self.optimizer, &mut self.ema, &inputs, lr)?,
+            None => self.update(&objective.loss(&inputs)?, lr)?,
+        };
+        Ok(Line { step: step + 1, loss, lr, grad_norm, seconds: 0.0 })
     }
 
-    /// One update; the norm of the gradient.
-    fn update(&mut self, loss: &Var, lr: f64) -> anyhow::Result<f64> {
+    /// One update; the loss, and the norm of the gradient.
+    fn update(&mut self, loss: &Var, lr: f64) -> anyhow::Result<(f64, f64)> {
         let vars = self.optimizer.vars();
         let gradients = grad(loss, &vars.iter().collect::<Vec<_>>(), Grad::default())?;
         let norm = self.optimizer.step(&gradients.into_vars(), lr)?;
         self.ema.update()?;
-        Ok(norm)
+        Ok((loss.value().item()?, norm))
     }
 
     fn save(&self, folder: &mut RunFolder) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! A network as a [`Denoiser`]: scaled on its way in and out, so that the clean estimate is what it gives.
 
-use crate::denoiser::{Condition, Denoiser};
+use crate::denoiser::{Condition, Denoiser, Tabulated};
 use crate::error::{Error, Result};
 use crate::per_sample::per_sample;
 use crate::prediction::{Prediction, Scaling};
@@ -40,6 +40,19 @@ impl Training {
     }
 }
 
+/// What a network is told of the time of each row.
+#[derive(Clone, Debug)]
+pub struct RowTimes {
+    /// Its time inputs `[n]`, f32.
+    pub timestep: Tensor,
+    /// Factors `[n, 1, ..]` of the state on its way in,
+    pub input: Tensor,
+    /// of the state beside the answer,
+    pub skip: Tensor,
+    /// and of the answer.
+    pub out: Tensor,
+}
+
 /// A pretrained, or a growing, network.
 #[derive(Clone)]
 pub struct NetworkDenoiser {
@@ -68,20 +81,34 @@ impl NetworkDenoiser {
 
     /// The clean estimate of each row of `x` `[n, ..]` at its own time: what training asks for.
     pub fn denoise_each(&self, x: &Var, times: &[f64], condition: &Condition) -> Result<Var> {
-        if x.shape().first() != Some(&times.len()) {
+        self.denoise_at(x, &self.at(x.value(), times)?, condition)
+    }
+
+    /// What [`NetworkDenoiser::denoise_at`] is told of `times`, one for each row of `like` `[n, ..]`.
+    pub fn at(&self, like: &Tensor, times: &[f64]) -> Result<RowTimes> {
+        if like.shape().first() != Some(&times.len()) {
             return Err(Error::argument(format!(
                 "{} times for a state of shape {:?}; each row needs one",
                 times.len(),
-                x.shape()
+                like.shape()
             )));
         }
         let levels = times.iter().map(|&t| self.training.process.level(t)).collect::<Result<Vec<_>>>()?;
         let scalings = levels.iter().map(|level| self.scaling(level)).collect::<Result<Vec<_>>>()?;
-        let factor =
-            |of: fn(&Scaling) -> f64| -> Result<Var> { Ok(Var::constant(per_sample(x.value(), &scalings, of)?)) };
-        let output = self.output(&x.mul(&factor(|scaling| scaling.input)?)?, times, condition)?;
-        let skipped = x.mul(&factor(|scaling| scaling.skip)?)?;
-        self.clipped(skipped.add(&output.mul(&factor(|scaling| scaling.out)?)?)?)
+        let factor = |of: fn(&Scaling) -> f64| per_sample(like, &scalings, of);
+        Ok(RowTimes {
+            timestep: self.timestep(like.device(), times)?,
+            input: factor(|scaling| scaling.input)?,
+            skip: factor(|scaling| scaling.skip)?,
+            out: factor(|scaling| scaling.out)?,
+        })
+    }
+
+    /// The clean estimate of each row of `x` at the times of which `at` tells.
+    pub fn denoise_at(&self, x: &Var, at: &RowTimes, condition: &Condition) -> Result<Var> {
+        let [input, skip, out] = [&at.input, &at.skip, &at.out].map(|factor| Var::constant(factor.clone()));
+        let output = self.output(&x.mul(&input)?, at.timestep.clone(), condition)?;
+        self.clipped(x.mul(&skip)?.add(&output.mul(&out)?)?)
     }
 
     fn scaling(&self, level: &Level) -> Result<Scaling> {
@@ -97,12 +124,12 @@ impl NetworkDenoiser {
         })
     }
 
-    /// F(input), in the dtype of `input`.
-    fn output(&self, input: &Var, times: &[f64], condition: &Condition) -> Result<Var> {
+    /// F(input), in the dtype of `input`; `timestep` `[n]` or `[1]`, f32.
+    fn output(&self, input: &Var, timestep: Tensor, condition: &Condition) -> Result<Var> {
         if !matches!(condition, Condition::None) {
             return Err(Error::argument("this network takes no condition, and one was given"));
         }
-        let output = self.network.forward(&input.cast(self.dtype)?, &self.timestep(input.device(), times)?)?;
+        let output = self.network.forward(&input.cast(self.dtype)?, &timestep)?;
         if output.shape() != input.shape() {
             let what = format!(
                 "the network answers {:?} to a state of shape {:?}; a denoiser's answer has the state's shape (a learned variance \
@@ -136,8 +163,26 @@ impl Denoiser for NetworkDenoiser {
     fn denoise(&self, x: &Var, t: f64, condition: &Condition) -> Result<Var> {
         let Scaling { input, skip, out } = self.scaling(&self.training.process.level(t)?)?;
         let scaled = if input == 1.0 { x.clone() } else { x.scale(input)? };
-        let output = self.output(&scaled, &[t], condition)?;
+        let output = self.output(&scaled, self.timestep(x.device(), &[t])?, condition)?;
         self.clipped(Var::combine(&[(skip, x), (out, &output)])?)
+    }
+
+    fn tabulated(&self) -> Option<&dyn Tabulated> {
+        Some(self)
+    }
+}
+
+/// The numbers: the factor of the state, those of skip and output, the network's time input.
+impl Tabulated for NetworkDenoiser {
+    fn numbers(&self, t: f64) -> Result<Vec<f64>> {
+        let Scaling { input, skip, out } = self.scaling(&self.training.process.level(t)?)?;
+        Ok(vec![input, skip, out, self.training.time_input(t)])
+    }
+
+    fn denoise_by(&self, x: &Var, row: &Tensor, condition: &Condition) -> Result<Var> {
+        let scaled = Var::combine_by(&row.narrow(0, 0, 1)?, &[x])?;
+        let output = self.output(&scaled, row.narrow(0, 3, 1)?.cast(DType::F32)?, condition)?;
+        self.clipped(Var::combine_by(&row.narrow(0, 1, 2)?, &[x, &output])?)
     }
 }
 

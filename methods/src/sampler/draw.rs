@@ -6,6 +6,7 @@
 use crate::denoiser::{Condition, Denoiser};
 use crate::error::{Error, Result};
 use crate::noise::{Noise, Place, Purpose};
+use crate::sampler::recorded::Recorded;
 use crate::table::Table;
 use autograd::Var;
 use std::ops::Range;
@@ -61,10 +62,21 @@ pub fn sample(
     if start >= end {
         return Ok(Tensor::zeros(draw.device, draw.dtype, &batch_shape(0, draw.shape))?);
     }
-    let firsts = (start..end).step_by(draw.batch);
-    let batches =
-        firsts.map(|first| one_batch(denoiser, table, draw, first..end.min(first + draw.batch as u64), observe));
-    let batches = batches.collect::<Result<Vec<_>>>()?;
+    let mut recorded: Option<(usize, Option<Recorded>)> = None;
+    let mut batches = vec![];
+    for first in (start..end).step_by(draw.batch) {
+        let samples = first..end.min(first + draw.batch as u64);
+        let count = (samples.end - samples.start) as usize;
+        let steps = match recorded.take() {
+            Some((size, steps)) if size == count => steps,
+            _ => Recorded::new(denoiser, table, draw, count)?,
+        };
+        let (_, steps) = recorded.insert((count, steps));
+        batches.push(match steps {
+            Some(steps) => steps.run(&initial(table, draw, &samples)?, draw, &samples, observe)?,
+            None => one_batch(denoiser, table, draw, samples, observe)?,
+        });
+    }
     Ok(Tensor::concat(&batches.iter().collect::<Vec<_>>(), 0)?)
 }
 
@@ -77,12 +89,9 @@ fn one_batch(
 ) -> Result<Tensor> {
     let count = (samples.end - samples.start) as usize;
     let condition = draw.condition.narrow((samples.start - draw.samples.start) as usize, count)?;
-    let shape = batch_shape(count, draw.shape);
-    let place = Place { device: draw.device, dtype: draw.dtype, shape: &shape };
-    let normal = |purpose, step| draw.noise.normal(purpose, step, &place, samples.start).map(Var::constant);
-    let mut x = normal(Purpose::Initial, 0)?.scale(table.start())?;
+    let mut x = Var::constant(initial(table, draw, &samples)?);
     for (step, row) in table.rows().iter().enumerate() {
-        let noise = row.is_noisy().then(|| normal(Purpose::Step, step)).transpose()?;
+        let noise = row.is_noisy().then(|| normal(draw, &samples, Purpose::Step, step)).transpose()?.map(Var::constant);
         let done = row.step(denoiser, &condition, &x, noise.as_ref())?;
         x = done.next;
         let moment = Moment {
@@ -97,6 +106,18 @@ fn one_batch(
     Ok(x.value().clone())
 }
 
-fn batch_shape(count: usize, sample: &[usize]) -> Vec<usize> {
+/// The state that a batch starts from.
+fn initial(table: &Table, draw: &Draw, samples: &Range<u64>) -> Result<Tensor> {
+    Ok(normal(draw, samples, Purpose::Initial, 0)?.scale(table.start())?)
+}
+
+/// Fresh noise of a batch.
+pub(super) fn normal(draw: &Draw, samples: &Range<u64>, purpose: Purpose, step: usize) -> Result<Tensor> {
+    let shape = batch_shape((samples.end - samples.start) as usize, draw.shape);
+    let place = Place { device: draw.device, dtype: draw.dtype, shape: &shape };
+    draw.noise.normal(purpose, step, &place, samples.start)
+}
+
+pub(super) fn batch_shape(count: usize, sample: &[usize]) -> Vec<usize> {
     std::iter::once(count).chain(sample.iter().copied()).collect()
 }

@@ -5,6 +5,7 @@ mod draw;
 mod edm;
 mod euler_maruyama;
 mod probability_flow;
+mod recorded;
 #[cfg(test)]
 mod tests;
 

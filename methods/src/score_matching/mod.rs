@@ -128,7 +128,7 @@ impl Noised {
     /// The loss of each sample, `[n]`, from the clean estimates of `x` at `times`.
     pub fn losses(&self, estimate: &Var) -> Result<Var> {
         let error = estimate.sub(&Var::constant(self.clean.clone()))?;
-        let elements = self.clean.count() / self.times.len().max(1);
+        let elements = self.clean.count() / self.weights.count().max(1);
         let means = error.square()?.sum_per_sample()?.scale(1.0 / elements.max(1) as f64)?;
         Ok(means.mul(&Var::constant(self.weights.clone()))?)
     }

@@ -7,15 +7,17 @@ use super::{MODEL, Run};
 use crate::args::TrainClassifier;
 use crate::classifier::{self, Exam};
 use crate::plan::Rehearsal;
-use crate::preset::{self, Preset};
+use crate::preset::{self, Augment, Preset};
 use crate::training::augment::Augmentation;
-use crate::training::{Order, Trainer};
+use crate::training::{Objective, Order, Trainer};
 use crate::{Error, Summary};
 use autograd::Var;
 use data::Mnist;
 use methods::Noise;
 use nn::{Architecture, Cnn, Init, Module};
-use tensor::Device;
+use std::ops::Range;
+use std::sync::Arc;
+use tensor::{Device, Tensor};
 
 /// `streams` is added to the seed.
 pub(super) fn run<P>(method: &str, streams: u64, arguments: &TrainClassifier) -> anyhow::Result<Summary>
@@ -33,23 +35,20 @@ where
         ))
     })?;
     let mut network = Cnn::new(preset.config(), &mut Init::seeded(&run.device, seed))?;
-    let mut order = Order::new(seed, used.len(), preset.batch);
+    let order = Order::new(seed, used.len(), preset.batch);
     let (noise, how) = (Noise::new(seed), preset.augment);
     let mut trainer = Trainer::new(&network, preset.recipe())?;
-    let mut loss = |mnist: &Mnist, device: &Device, step: u64| {
-        let augmentation = Augmentation { split: &mnist.train, used: used.clone(), how, noise };
-        let (images, classes) = augmentation.batch(device, &order.batch(step), step)?;
-        Ok(network.logits(&Var::constant(images))?.cross_entropy(&classes)?.mean()?)
-    };
+    let (mnist, device) = (run.mnist.clone(), run.device.clone());
+    let mut digits = Digits { mnist, device, used: used.clone(), order, noise, how, network: &network };
     if arguments.training.plan {
         let mut rehearsal = Rehearsal::new(&run.device);
-        let updates = trainer.rehearse(&mut rehearsal, |step| loss(&run.mnist, &run.device, step))?;
+        let updates = trainer.rehearse(&mut rehearsal, &mut digits)?;
         let classifier = classifier::Classifier::new(network, 1.0);
         let exam = Exam { classifier: &classifier, mnist: &run.mnist, device: &run.device, noise };
         let exam = exam.rehearse(&mut rehearsal, count - used.end)?;
         return Ok(rehearsal.summary(&run.record, updates.then(exam)));
     }
-    let mut folder = run.train(&mut trainer, loss)?;
+    let mut folder = run.train(&mut trainer, &mut digits)?;
     let dtype = arguments.training.export.dtype();
     super::round(&network, dtype)?;
     let classifier = classifier::Classifier::new(network, 1.0);
@@ -71,4 +70,29 @@ where
     let lead = "A network learns to tell digits apart, whatever happens to their images.";
     let summary = run.finish(folder, lead, |report| Ok(examined.report(report)))?;
     Ok(examined.metrics(summary.metric("parameters", network.count())))
+}
+
+/// Digits that are to be told apart, whatever was done to them.
+struct Digits<'n> {
+    mnist: Arc<Mnist>,
+    device: Device,
+    used: Range<usize>,
+    order: Order,
+    noise: Noise,
+    how: Augment,
+    network: &'n Cnn,
+}
+
+impl Objective for Digits<'_> {
+    fn inputs(&mut self, step: u64) -> anyhow::Result<Vec<Tensor>> {
+        let Digits { used, how, noise, .. } = self;
+        let augmentation = Augmentation { split: &self.mnist.train, used: used.clone(), how: *how, noise: *noise };
+        let (images, classes) = augmentation.batch(&self.device, &self.order.batch(step), step)?;
+        Ok(vec![images, classes])
+    }
+
+    fn loss(&self, inputs: &[Tensor]) -> anyhow::Result<Var> {
+        let [images, classes] = inputs else { anyhow::bail!("{} tensors for an update of 2", inputs.len()) };
+        Ok(self.network.logits(&Var::constant(images.clone()))?.cross_entropy(classes)?.mean()?)
+    }
 }

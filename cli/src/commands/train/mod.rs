@@ -10,14 +10,14 @@ use crate::preset::{self, MnistGuide, MnistJudge, Preset};
 use crate::report::Report;
 use crate::run::Metrics;
 use crate::summary::significant;
-use crate::training::Trainer;
+use crate::training::{Objective, Trainer};
 use crate::{Error, Progress, Record, Result, RunFolder, Summary};
-use autograd::Var;
 use data::{Mnist, fetch};
 use nn::Module;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tensor::{DType, Device};
 
 /// Where the finished model goes, within the run's folder.
@@ -36,7 +36,7 @@ pub(super) fn run(job: &Job) -> anyhow::Result<Summary> {
 /// A run on digits that is about to begin or to go on.
 struct Run<P> {
     preset: P,
-    mnist: Mnist,
+    mnist: Arc<Mnist>,
     device: Device,
     record: Record,
     /// The folder of the run that is gone on with.
@@ -69,13 +69,13 @@ impl<P: Preset> Run<P> {
             let preset: P = record.preset()?;
             preset.check().map_err(|what| Error::usage(format!("{}: {what}", dir.display())))?;
             let asked: Asked = record.arguments()?;
-            let mnist = Mnist::load(data.unwrap_or(&asked.data))?;
+            let mnist = Arc::new(Mnist::load(data.unwrap_or(&asked.data))?);
             let from = asked.from.filter(|_| !folder.has_checkpoint());
             return Ok(Run { preset, mnist, device, record, resumed: Some(folder), out, quiet, from });
         }
         let preset: P = preset::load(&training.preset)?;
         let data = data.map_or_else(fetch::default_dir, Path::to_owned);
-        let mnist = Mnist::load(&data)?;
+        let mnist = Arc::new(Mnist::load(&data)?);
         if mnist.train.is_empty() || mnist.test.is_empty() {
             return Err(
                 Error::usage(format!("{} has no images to train on: give another `--data`", data.display())).into()
@@ -88,11 +88,7 @@ impl<P: Preset> Run<P> {
     }
 
     /// Trains to the end, from the checkpoint if the run is resumed, and answers the run's folder.
-    fn train(
-        &mut self,
-        trainer: &mut Trainer,
-        mut loss: impl FnMut(&Mnist, &Device, u64) -> anyhow::Result<Var>,
-    ) -> anyhow::Result<RunFolder> {
+    fn train(&mut self, trainer: &mut Trainer, objective: &mut dyn Objective) -> anyhow::Result<RunFolder> {
         let mut folder = match self.resumed.take() {
             None => RunFolder::create(self.out.as_deref(), &self.record)?,
             Some(mut folder) => {
@@ -102,7 +98,7 @@ impl<P: Preset> Run<P> {
         };
         let what = format!("train {}", self.record.method);
         let mut progress = Progress::new(&what, trainer.done(), trainer.steps(), self.quiet);
-        trainer.run(&mut folder, &mut progress, |step| loss(&self.mnist, &self.device, step))?;
+        trainer.run(&mut folder, &mut progress, objective)?;
         Ok(folder)
     }
 

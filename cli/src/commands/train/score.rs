@@ -7,15 +7,15 @@ use super::{MODEL, Run};
 use crate::args::TrainScore;
 use crate::plan::Rehearsal;
 use crate::preset::MnistScore;
-use crate::training::{Order, Trainer, images};
+use crate::training::{Objective, Order, Trainer, images};
 use crate::{Error, Summary, models};
 use autograd::Var;
 use data::Mnist;
-use methods::score_matching::{Part, ScoreMatching, Times, Weight};
-use methods::{Condition, NetworkDenoiser, Noise, Prediction, Process, Training};
+use methods::score_matching::{Noised, Part, ScoreMatching, Times, Weight};
+use methods::{Condition, NetworkDenoiser, Noise, Prediction, Process, RowTimes, Training};
 use nn::{Architecture, Init, Module, UNet2D, UNet2DConfig};
 use std::sync::Arc;
-use tensor::Device;
+use tensor::{Device, Tensor};
 
 pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
     let mut run = Run::<MnistScore>::open(
@@ -35,24 +35,50 @@ pub(super) fn run(arguments: &TrainScore) -> anyhow::Result<Summary> {
     let denoiser = NetworkDenoiser::new(network.clone(), training.clone());
     let times = Times::Uniform { stratified: true };
     let matching = ScoreMatching { process: training.process, times, weight: Weight::Prediction(prediction) };
-    let (noise, mut order) = (Noise::new(seed), Order::new(seed, run.mnist.train.len(), run.preset.batch));
+    let (noise, order) = (Noise::new(seed), Order::new(seed, run.mnist.train.len(), run.preset.batch));
     let mut trainer = Trainer::new(&*network, run.preset.recipe())?;
-    let mut loss = |mnist: &Mnist, device: &Device, step: u64| {
-        let clean = images::batch(device, &mnist.train, &order.batch(step))?;
-        let part = Part { step: step as usize, first: 0, of: clean.shape()[0] };
-        let noised = matching.noised(&clean, &noise, part)?;
-        let estimate = denoiser.denoise_each(&Var::constant(noised.x.clone()), &noised.times, &Condition::None)?;
-        Ok(noised.loss(&estimate)?)
-    };
+    let mut digits = Digits { mnist: run.mnist.clone(), device: run.device.clone(), order, noise, matching, denoiser };
     if arguments.training.plan {
         let mut rehearsal = Rehearsal::new(&run.device);
-        let updates = trainer.rehearse(&mut rehearsal, |step| loss(&run.mnist, &run.device, step))?;
+        let updates = trainer.rehearse(&mut rehearsal, &mut digits)?;
         return Ok(rehearsal.summary(&run.record, updates));
     }
-    let mut folder = run.train(&mut trainer, loss)?;
+    let mut folder = run.train(&mut trainer, &mut digits)?;
     folder.make(MODEL, |path| nn::save(path, &*network, arguments.training.export.dtype()))?;
     let lead = "A network learns to find the clean image in a noisy one, at every level of noise.";
     Ok(run.finish(folder, lead, Ok)?.metric("parameters", network.count()))
+}
+
+/// Noised digits, whose clean images are to be found.
+struct Digits {
+    mnist: Arc<Mnist>,
+    device: Device,
+    order: Order,
+    noise: Noise,
+    matching: ScoreMatching,
+    denoiser: NetworkDenoiser,
+}
+
+impl Objective for Digits {
+    fn inputs(&mut self, step: u64) -> anyhow::Result<Vec<Tensor>> {
+        let clean = images::batch(&self.device, &self.mnist.train, &self.order.batch(step))?;
+        let part = Part { step: step as usize, first: 0, of: clean.shape()[0] };
+        let Noised { x, clean, times, weights, .. } = self.matching.noised(&clean, &self.noise, part)?;
+        let RowTimes { timestep, input, skip, out } = self.denoiser.at(&x, &times)?;
+        Ok(vec![x, clean, weights, timestep, input, skip, out])
+    }
+
+    fn loss(&self, inputs: &[Tensor]) -> anyhow::Result<Var> {
+        let [x, clean, weights, timestep, input, skip, out] = inputs else {
+            anyhow::bail!("{} tensors for an update of 7", inputs.len());
+        };
+        let [timestep, input, skip, out] = [timestep, input, skip, out].map(Tensor::clone);
+        let at = RowTimes { timestep, input, skip, out };
+        let estimate = self.denoiser.denoise_at(&Var::constant(x.clone()), &at, &Condition::None)?;
+        let of = weights.count();
+        let noised = Noised { x: x.clone(), clean: clean.clone(), times: vec![], weights: weights.clone(), of };
+        Ok(noised.loss(&estimate)?)
+    }
 }
 
 /// A trained network of the same configuration, to be trained on.
