@@ -68,7 +68,7 @@ page() {
     for agents in 2 3; do
         for tilt in $tilts; do
             local compared=("$records/cmad-$agents-tilt-$tilt")
-            [ "$agents-$tilt" = 2-100 ] && [ -e "$records/cmad-2-turns" ] && compared+=("$records/cmad-2-turns")
+            [ "$agents" = 2 ] && [ -e "$records/cmad-2-turns" ] && compared+=("$records/cmad-2-turns")
             for other in $tilts; do [ "$other" = "$tilt" ] || compared+=("$records/cmad-$agents-tilt-$other"); done
             for scale in $scales; do compared+=("$records/cdps-$agents-scale-$scale"); done
             rm -rf "$runs/compare-$agents-tilt-$tilt"
