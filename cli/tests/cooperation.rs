@@ -110,12 +110,12 @@ fn controls_are_trained_killed_resumed_and_played() {
         ),
     ] {
         let settings = [scheme, &["--set", "checkpoint_every=0", "--set", "mask_lr=1e-2"]].concat();
-        home.succeed(&train(&[&settings[..], &["--out", out]].concat()));
+        home.succeed(&train(&[&settings[..], &["--out", out, "--threads", "2"]].concat()));
         let run = home.path(killed);
         // The first dies while it studies the works of others, the other two later.
         let lines = if out == "joint" { 2 } else { 8 };
         assert!(home.killed_after(&train(&[&settings[..], &["--out", killed]].concat()), &run, lines));
-        home.succeed(&["train", "cmad", "--resume", killed, "--threads", "1"]);
+        home.succeed(&["train", "cmad", "--resume", killed]);
         let others = home.fail(2, &["train", "cmad", "--resume", killed, "--guide", "mnist-guide"]);
         assert!(others.contains("a run goes on with the models and masks it began with"), "{others}");
         for file in ["checkpoint.safetensors", "model/config.json", "model/diffusion_pytorch_model.safetensors"] {

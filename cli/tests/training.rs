@@ -16,7 +16,7 @@ fn a_run_without_a_checkpoint_begins_again() {
     home.succeed(&[&begin[..], &settings, &["--out", "whole"]].concat());
     assert!(home.killed_after(&[&begin[..], &settings, &["--out", "killed"]].concat(), &home.path("killed"), 1));
     assert!(!home.path("killed/checkpoint.safetensors").exists());
-    home.succeed(&["train", "mnist-score", "--resume", "killed"]);
+    home.succeed(&["train", "mnist-score", "--resume", "killed", "--threads", "2"]);
     let read = |run: &str| fs::read(home.path(run).join("checkpoint.safetensors")).unwrap();
     assert!(read("whole") == read("killed"));
     assert_eq!(metrics(&home.path("whole")), metrics(&home.path("killed")));

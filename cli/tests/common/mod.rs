@@ -51,10 +51,13 @@ impl Home {
         self.0.path().join(name)
     }
 
-    /// The program, told nothing of this machine.
+    /// The program, told nothing of this machine; with one thread unless said otherwise, since tests run side by side and
+    /// threads that wait for each other do not get on there.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
-        command.args(arguments).current_dir(self.0.path()).env_remove("CONSORT_DATA").env_remove("CONSORT_MODELS");
+        let computes = ["train", "compose", "sample", "evaluate"].contains(arguments.first().unwrap_or(&""));
+        let alone = (computes && !arguments.contains(&"--threads")).then_some(["--threads", "1"]);
+        command.args(arguments).args(alone.into_iter().flatten()).current_dir(self.0.path()).env_remove("CONSORT_DATA").env_remove("CONSORT_MODELS");
         command
     }
 
