@@ -1,0 +1,105 @@
+//! Random numbers, and the updates of parameters in place. Bound by memory.
+
+use super::{F32, REALS, give, gives, moved, one, rung};
+use crate::study::{Case, Family};
+use tensor::Tensor;
+use tensor::ops::optim::Adam;
+use tensor::ops::pointwise::Function;
+use tensor::ops::random::Stream;
+
+const ELEMENTS: &str = "elements";
+const SMALL: &[&[usize]] = &[&[1000]];
+const CPU: &[&[usize]] = &[&[4194304]];
+const GPU: &[&[usize]] = &[&[33554432]];
+const STREAM: Stream = Stream { seed: 7, purpose: 1, step: 0 };
+
+pub(crate) static RANDOM: Family = Family {
+    name: "random",
+    processor: [
+        rung("Philox, each number a function of its place; the bits of every path", &["random/philox.rs"]),
+        rung("the same on vectors of counters", &["random/mod.rs", "random/floats.rs"]),
+    ],
+    gpu: &[rung("a thread a block of four numbers, with the bits of the processor", &["random/random.cu"])],
+    cases: &[
+        Case {
+            op: "normal",
+            axes: ELEMENTS,
+            numbers: F32,
+            small: SMALL,
+            cpu: CPU,
+            gpu: GPU,
+            terms: moved,
+            make: |operands, size| {
+                let (device, dtype, shape) = (operands.device().clone(), operands.dtype(), [1, size[0]]);
+                gives(move || Tensor::normal(&device, dtype, &shape, &STREAM, 0))
+            },
+        },
+        Case {
+            op: "uniform",
+            axes: ELEMENTS,
+            numbers: F32,
+            small: SMALL,
+            cpu: CPU,
+            gpu: GPU,
+            terms: moved,
+            make: |operands, size| {
+                let (device, dtype, shape) = (operands.device().clone(), operands.dtype(), [1, size[0]]);
+                gives(move || Tensor::uniform(&device, dtype, &shape, &STREAM, 0))
+            },
+        },
+    ],
+};
+
+pub(crate) static OPTIM: Family = Family {
+    name: "optim",
+    processor: [
+        rung("the same loops, without fused steps", &["optim/adam.rs", "optim/ema.rs"]),
+        rung("compiled for each instruction set, one pass", &["optim/adam.rs", "optim/sum_of_squares.rs"]),
+    ],
+    gpu: &[rung("one pass, 16 bytes at a time", &["optim/optim.cu"])],
+    cases: &[
+        Case {
+            op: "adam",
+            axes: ELEMENTS,
+            numbers: F32,
+            small: SMALL,
+            cpu: CPU,
+            gpu: GPU,
+            terms: one,
+            make: |operands, size| {
+                let (mut parameter, gradient) = (operands.normal(size)?, operands.normal(size)?);
+                let (mut m, mut v) = (operands.normal(size)?, operands.normal(size)?.map(Function::Square, 0)?);
+                give(move || {
+                    parameter.adam_step(&Adam::default(), 1e-3, 10, 1.0, &gradient, &mut m, &mut v)?;
+                    Ok(vec![parameter.clone(), m.clone(), v.clone()])
+                })
+            },
+        },
+        Case {
+            op: "moving average",
+            axes: ELEMENTS,
+            numbers: F32,
+            small: SMALL,
+            cpu: CPU,
+            gpu: GPU,
+            terms: one,
+            make: |operands, size| {
+                let (mut average, parameter) = (operands.normal(size)?, operands.normal(size)?);
+                gives(move || average.ema_step(0.9, &parameter).map(|()| average.clone()))
+            },
+        },
+        Case {
+            op: "sum of squares",
+            axes: ELEMENTS,
+            numbers: REALS,
+            small: SMALL,
+            cpu: CPU,
+            gpu: GPU,
+            terms: |size| size[0],
+            make: |operands, size| {
+                let x = operands.normal(size)?;
+                gives(move || x.sum_of_squares())
+            },
+        },
+    ],
+};
