@@ -64,6 +64,9 @@ pub fn check_version(device: &Device, problems: &[Problem], only: Option<u8>) ->
             let kernel = problems.first().map_or("it", |problem| problem.family.name);
             format!("there is no v{number} of {kernel}: give `--version v{most}`, the newest")
         }
+        kernels::Device::Cuda(cuda) if cuda.highest_version() < number => {
+            format!("`CONSORT_HOPPER=0` keeps `{name}` from v{number}: unset it")
+        }
         kernels::Device::Cuda(cuda) => {
             let (major, minor) = cuda.properties().capability;
             format!(

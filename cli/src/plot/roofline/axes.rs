@@ -7,6 +7,9 @@ use crate::plot::axis::{Ruler, Scale};
 use crate::plot::svg::marker;
 use std::fmt::Write;
 
+/// From the name of one ceiling to the next.
+const STAGGER: f64 = 180.0;
+
 /// Both axes, and all that is drawn over them.
 pub(super) struct Axes {
     x: Ruler,
@@ -17,7 +20,8 @@ impl Axes {
     /// Around all dots, the ridges where slope and ceilings meet, and the ceilings.
     pub(super) fn around(plot: &Roofline) -> Axes {
         let dots = || plot.numbered().map(|(_, _, dot)| dot).filter(|dot| is_drawn(dot));
-        let ridges = plot.ceilings.iter().map(|(_, speed)| 2.0 * speed / plot.bandwidth.1);
+        let ridges =
+            plot.ceilings.iter().flat_map(|(_, speed)| [0.25, 4.0].map(|part| part * speed / plot.bandwidth.1));
         let x = Ruler::around(dots().map(|dot| dot.intensity).chain(ridges), Scale::Log, 0.05, [LEFT, WIDTH - RIGHT]);
         let speeds = dots().map(|dot| dot.speed).chain(plot.ceilings.iter().map(|(_, speed)| *speed));
         Axes { x, y: Ruler::around(speeds, Scale::Log, 0.06, [BOTTOM, TOP]) }
@@ -76,13 +80,13 @@ impl Axes {
              transform=\"translate({middle_x:.1} {middle_y:.1}) rotate({angle:.1})\" y=\"-7\" text-anchor=\"middle\">{}</text>",
             escape(name)
         );
-        for (name, speed) in &plot.ceilings {
+        for (number, (name, speed)) in plot.ceilings.iter().enumerate() {
             let (x, y) = at((speed / bandwidth).clamp(left, right));
             let _ = write!(
                 out,
                 "<path class=\"roof\" d=\"M{x:.1} {y:.1}H{}\"/><text class=\"label\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 WIDTH - RIGHT,
-                WIDTH - RIGHT - 4.0,
+                WIDTH - RIGHT - 4.0 - STAGGER * (number % 4) as f64, // names of equal heights side by side
                 y - 6.0,
                 escape(name)
             );

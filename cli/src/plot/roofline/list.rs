@@ -50,7 +50,7 @@ fn list_dot(number: usize, dot: &Dot, (x, y): (f64, f64), out: &mut String) {
     };
     text(x + 20.0, "end", &number.to_string());
     text(x + 28.0, "start", &format!("{} {}", dot.name, dot.version));
-    text(x + COLUMN - 58.0, "end", &dot.told);
+    text(x + COLUMN - 68.0, "end", &dot.told);
     text(x + COLUMN - 16.0, "end", &percent(dot.part));
 }
 

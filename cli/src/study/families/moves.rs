@@ -1,7 +1,7 @@
 //! What moves numbers, or turns them in pairs. Bound by memory.
 
 use super::{REALS, gives, moved, rung, sizes};
-use crate::study::{Case, Family};
+use crate::study::{Case, Family, Numbers};
 use tensor::DType;
 use tensor::ops::rope::Rope;
 
@@ -51,7 +51,7 @@ pub(crate) static COPY: Family = Family {
         Case {
             op: "cast to f16 from",
             axes: ELEMENTS,
-            numbers: REALS,
+            numbers: &[Numbers::F32, Numbers::Bf16],
             small: SMALL,
             cpu: CPU,
             gpu: GPU,
