@@ -2,8 +2,8 @@
 //!
 //! A *family* is a folder of `kernels/src`. Its *versions* are the plain reference in f64, the processor's kernel, and on a
 //! GPU v1 and, where there is more to gain, v2 and v3. A *case* is a row of data: an op, the numbers it runs in, its sizes,
-//! and how many terms a result sums, from which follows what error is allowed ([`verify`]). To add a kernel is to add its
-//! row in [`families`].
+//! and how many terms a result sums, from which follows what error is allowed ([`verify()`]). To add a kernel is to add its
+//! row in `families/`.
 
 mod families;
 mod measure;

@@ -30,8 +30,10 @@ impl Axes {
     /// From the back to the front.
     pub(super) fn draw(&self, plot: &Roofline, out: &mut String) {
         self.draw_rules(out);
-        self.draw_roofs(plot, out);
+        let mut names = String::new();
+        self.draw_roofs(plot, out, &mut names);
         self.draw_dots(plot, out);
+        out.push_str(&names);
     }
 
     fn draw_rules(&self, out: &mut String) {
@@ -61,8 +63,8 @@ impl Axes {
         );
     }
 
-    /// The slope up to the highest ceiling, and each ceiling from the slope on.
-    fn draw_roofs(&self, plot: &Roofline, out: &mut String) {
+    /// The slope up to the highest ceiling, and each ceiling from the slope on; the names are for after the dots.
+    fn draw_roofs(&self, plot: &Roofline, out: &mut String, names: &mut String) {
         let ([left, right], [low, _]) = (self.x.ends(), self.y.ends());
         let (name, bandwidth) = &plot.bandwidth;
         let highest = plot.ceilings.iter().map(|(_, speed)| *speed).fold(low, f64::max);
@@ -74,19 +76,20 @@ impl Axes {
         let ((x, y), (end_x, end_y)) = (at(from), at(to));
         let angle = (end_y - y).atan2(end_x - x).to_degrees();
         let (middle_x, middle_y) = (x + 0.3 * (end_x - x), y + 0.3 * (end_y - y));
+        let _ = write!(out, "<path class=\"roof\" d=\"M{x:.1} {y:.1}L{end_x:.1} {end_y:.1}\"/>");
         let _ = write!(
-            out,
-            "<path class=\"roof\" d=\"M{x:.1} {y:.1}L{end_x:.1} {end_y:.1}\"/><text class=\"label\" \
-             transform=\"translate({middle_x:.1} {middle_y:.1}) rotate({angle:.1})\" y=\"-7\" text-anchor=\"middle\">{}</text>",
+            names,
+            "<text class=\"name\" transform=\"translate({middle_x:.1} {middle_y:.1}) rotate({angle:.1})\" y=\"-7\" \
+             text-anchor=\"middle\">{}</text>",
             escape(name)
         );
         for (number, (name, speed)) in plot.ceilings.iter().enumerate() {
-            let (x, y) = at((speed / bandwidth).clamp(left, right));
+            let ((x, y), end) = (at((speed / bandwidth).clamp(left, right)), WIDTH - RIGHT);
+            let _ = write!(out, "<path class=\"roof\" d=\"M{x:.1} {y:.1}H{end}\"/>");
             let _ = write!(
-                out,
-                "<path class=\"roof\" d=\"M{x:.1} {y:.1}H{}\"/><text class=\"label\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                WIDTH - RIGHT,
-                WIDTH - RIGHT - 4.0 - STAGGER * (number % 4) as f64, // names of equal heights side by side
+                names,
+                "<text class=\"name\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                end - 4.0 - STAGGER * (number % 4) as f64, // names of equal heights side by side
                 y - 6.0,
                 escape(name)
             );
