@@ -36,6 +36,7 @@ pub mod preset;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod study;
 pub mod summary;
 pub mod training;
 

@@ -117,10 +117,10 @@ impl Device {
         }
     }
 
-    /// From here on kernels that only Hopper runs are, or are not, chosen there.
-    pub fn prefer_hopper(&self, prefer: bool) {
+    /// From here on the kernels of a GPU are of that version at most, where there is a choice; `u8::MAX` for the best.
+    pub fn limit_version(&self, highest: u8) {
         if let kernels::Device::Cuda(cuda) = self.kernels() {
-            cuda.prefer_hopper(prefer);
+            cuda.limit_version(highest);
         }
     }
 

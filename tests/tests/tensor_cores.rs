@@ -11,12 +11,12 @@ use tensor::{DType, Device, Result, Tensor};
 /// The processor: where operands come from, and the reference in f64.
 static CPU: LazyLock<Device> = LazyLock::new(|| Device::cpu(1));
 
-/// The first GPU, which starts with tf32 allowed and the kernels of any GPU; nothing where there is none and none is needed.
+/// The first GPU, which starts with tf32 allowed and the kernels of any GPU, version 2 at most; nothing where there is none and none is needed.
 fn gpu() -> Option<Device> {
     match Device::cuda(0, |line| eprintln!("{line}")) {
         Ok(device) => {
             device.allow_tf32(true);
-            device.prefer_hopper(false);
+            device.limit_version(2);
             Some(device)
         }
         Err(missing) => {
@@ -122,9 +122,9 @@ fn layers_with_a_bias_and_rows_of_any_number() -> Result<()> {
 }
 
 #[test]
-fn products_by_warpgroups_where_hopper_is_preferred() -> Result<()> {
+fn products_by_warpgroups_where_version_3_is_allowed() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    gpu.prefer_hopper(true);
+    gpu.limit_version(3);
     check_products(&gpu)?;
     check_layers(&gpu)
 }
@@ -150,8 +150,8 @@ fn check_rows(gpu: &Device) -> Result<()> {
 #[test]
 fn a_row_has_the_same_bits_in_every_batch() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    for hopper in [false, true] {
-        gpu.prefer_hopper(hopper);
+    for version in [2, 3] {
+        gpu.limit_version(version);
         check_rows(&gpu)?;
     }
     Ok(())
@@ -231,9 +231,9 @@ fn convolutions_and_their_gradients() -> Result<()> {
 }
 
 #[test]
-fn convolutions_by_warpgroups_where_hopper_is_preferred() -> Result<()> {
+fn convolutions_by_warpgroups_where_version_3_is_allowed() -> Result<()> {
     let Some(gpu) = gpu() else { return Ok(()) };
-    gpu.prefer_hopper(true);
+    gpu.limit_version(3);
     check_convolutions(&gpu, &NUMBERS[..2])
 }
 
@@ -244,14 +244,14 @@ fn large_tiles_where_there_are_enough_of_them() -> Result<()> {
         gpu.allow_tf32(false);
         let (a, b) = (matrix(dtype, &[1500, 24], false, 0)?, matrix(dtype, &[24, 1600], false, 1)?);
         let want = a.cast(DType::F64)?.matmul(&b.cast(DType::F64)?)?;
-        for hopper in [false, true] {
-            gpu.prefer_hopper(hopper);
+        for version in [2, 3] {
+            gpu.limit_version(version);
             check("matrices", dtype, 0.0, 24, &a.to_device(&gpu)?.matmul(&b.to_device(&gpu)?)?, &want)?;
         }
     }
     let p = Conv { padding: [[0, 0], [1, 0]], ..Conv::default() };
-    for hopper in [false, true] {
-        gpu.prefer_hopper(hopper);
+    for version in [2, 3] {
+        gpu.limit_version(version);
         for (x, w) in [([17, 8, 32, 32], [72, 8, 1, 2]), ([17, 72, 32, 32], [8, 72, 1, 2])] {
             check_convolution(&gpu, &NUMBERS[..1], &p, &x, &w)?;
         }
@@ -274,8 +274,8 @@ fn an_image_has_the_same_bits_in_tiles_of_every_size() -> Result<()> {
         let (image, kernel) = (image.narrow(0, 0, count)?, kernel.narrow(0, 0, outputs)?);
         image.conv2d(&kernel, None, &Conv::padded(1))?.narrow(0, 0, 1)?.contiguous()?.to_f64()
     };
-    for hopper in [false, true] {
-        gpu.prefer_hopper(hopper);
+    for version in [2, 3] {
+        gpu.limit_version(version);
         let alone = seen(1, 72)?;
         assert_eq!(alone, seen(17, 72)?);
         // With fewer channels the tiles are narrow.

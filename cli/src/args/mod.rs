@@ -10,6 +10,7 @@ mod compare;
 mod compose;
 mod data;
 mod evaluate;
+mod kernels;
 mod range;
 mod train;
 
@@ -18,6 +19,7 @@ pub use compare::Compare;
 pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition, Masks};
 pub use data::{Data, DataSet};
 pub use evaluate::{Evaluate, Forward, Rule, Sample};
+pub use kernels::{KernelChoice, KernelVersion, Kernels, KernelsAction, KernelsBench, KernelsList, KernelsVerify};
 pub use train::{Export, Job, Scheme, Train, TrainClassifier, TrainCmad, TrainScore, Training};
 
 use clap::error::{ContextKind, ErrorKind};
@@ -49,6 +51,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Run a network once, on tensors from a file
     Forward(Forward),
+    /// Every kernel and each of its versions: read, check, time
+    Kernels(Kernels),
     /// Draw samples of a model
     Sample(Sample),
     /// Train a model
@@ -65,6 +69,7 @@ impl Command {
             Command::Data(data) => data.output(),
             Command::Evaluate(evaluate) => &evaluate.output,
             Command::Forward(forward) => &forward.output,
+            Command::Kernels(kernels) => kernels.output(),
             Command::Sample(sample) => &sample.output,
             Command::Train(train) => &train.job.training().output,
         }

@@ -3,22 +3,17 @@
 //!
 //! Peers are timed by `bench/gpu_peers.py` under the same names; `scripts/gpu-bench` runs both and puts them side by side.
 
+mod clock;
 mod memory;
 mod networks;
 mod products;
 
+pub(crate) use clock::Clock;
+
 use kernels::cuda::{CudaContext, Spent};
 use std::sync::Arc;
-use std::time::Instant;
 use tensor::ops::random::Stream;
 use tensor::{DType, Device, Error, Result, Tensor};
-
-/// Numbers of f32 that are copied between two runs: 64 MB read and 64 MB written, more than a second-level cache holds.
-const FLUSH: usize = 16 << 20;
-/// Runs that are not counted; runs that are, at most; seconds after which there are enough.
-const WARM: usize = 2;
-const RUNS: usize = 30;
-const ENOUGH: f64 = 0.3;
 
 /// One measurement.
 #[derive(Clone, Debug)]
@@ -39,7 +34,7 @@ pub struct Row {
 pub struct Bench {
     device: Device,
     cuda: Arc<CudaContext>,
-    flush: [Tensor; 2],
+    clock: Clock,
     only: Option<String>,
     rehearsed: bool,
     profiled: bool,
@@ -59,12 +54,10 @@ impl Bench {
         tell: impl FnMut(&Row) + 'static,
     ) -> Result<Option<Bench>> {
         let kernels::Device::Cuda(cuda) = device.kernels() else { return Ok(None) };
-        let space = || Tensor::zeros(device, DType::F32, &[if rehearsed { 16 } else { FLUSH }]);
-        let flush = [space()?, space()?];
         Ok(Some(Bench {
             device: device.clone(),
             cuda: cuda.clone(),
-            flush,
+            clock: Clock::new(device, rehearsed)?,
             only,
             rehearsed,
             profiled,
@@ -116,27 +109,9 @@ impl Bench {
         if !self.wants(name) {
             return Ok(());
         }
-        let (warm, runs) = if self.rehearsed { (0, 1) } else { (WARM, RUNS) };
-        for _ in 0..warm {
-            run()?;
-        }
-        self.device.wait()?;
-        let (begun, mut marks) = (Instant::now(), vec![]);
-        while marks.len() < runs && (marks.len() < 5 || begun.elapsed().as_secs_f64() < ENOUGH) {
-            let [to, from] = &mut self.flush;
-            to.overwrite(from)?;
-            let start = self.mark()?;
-            run()?;
-            marks.push((start, self.mark()?));
-            if marks.len().is_multiple_of(5) {
-                self.device.wait()?; // so that the clock sees the work
-            }
-        }
-        let times = marks.iter().map(|(start, end)| start.until(end)).collect::<kernels::Result<Vec<f64>>>();
-        let mut times = times.map_err(Error::from)?;
-        times.sort_by(f64::total_cmp);
+        let milliseconds = self.clock.time(&mut run)?;
         let kernels = if self.profiled { self.kernels_of(run)? } else { vec![] };
-        let row = Row { name: name.into(), milliseconds: times[times.len() / 2], flops, bytes, kernels };
+        let row = Row { name: name.into(), milliseconds, flops, bytes, kernels };
         (self.tell)(&row);
         self.rows.push(row);
         Ok(())
@@ -154,10 +129,6 @@ impl Bench {
         });
         ran?;
         Ok(profile.map_err(Error::from)?)
-    }
-
-    fn mark(&self) -> Result<kernels::cuda::Event> {
-        Ok(self.cuda.mark()?)
     }
 
     /// Numbers from a normal distribution, drawn on the device.

@@ -9,21 +9,21 @@ use tensor::{DType, Tensor};
 /// Name, layers a block, and channels of the three levels.
 const UNETS: [(&str, usize, [usize; 3]); 3] =
     [("A", 1, [32, 64, 64]), ("B", 2, [32, 64, 128]), ("C", 2, [64, 128, 128])];
-/// What is said of the numbers, their dtype, whether products may round to tf32, and whether Hopper's kernels are taken.
-const NUMBERS: [(&str, DType, bool, bool); 4] = [
-    ("f32", DType::F32, false, false),
-    ("tf32", DType::F32, true, false),
-    ("bf16 v2", DType::BF16, false, false),
-    ("bf16 v3", DType::BF16, false, true),
+/// What is said of the numbers, their dtype, whether products may round to tf32, and the highest version of kernels.
+const NUMBERS: [(&str, DType, bool, u8); 4] = [
+    ("f32", DType::F32, false, 2),
+    ("tf32", DType::F32, true, 2),
+    ("bf16 v2", DType::BF16, false, 2),
+    ("bf16 v3", DType::BF16, false, 3),
 ];
 
 pub(super) fn all(bench: &mut Bench) -> nn::Result<()> {
     let device = bench.device.clone();
-    let (tf32, hopper) = (bench.cuda.allows_tf32(), bench.cuda.uses_hopper());
+    let (tf32, highest) = (bench.cuda.allows_tf32(), bench.cuda.highest_version());
     for (name, layers_per_block, channels) in UNETS {
-        for (numbers, dtype, allow_tf32, prefer_hopper) in NUMBERS {
+        for (numbers, dtype, allow_tf32, version) in NUMBERS {
             device.allow_tf32(allow_tf32);
-            device.prefer_hopper(prefer_hopper);
+            device.limit_version(version);
             network(
                 bench,
                 &format!("U-Net {name} {numbers}"),
@@ -33,7 +33,7 @@ pub(super) fn all(bench: &mut Bench) -> nn::Result<()> {
         }
     }
     device.allow_tf32(tf32);
-    device.prefer_hopper(hopper);
+    device.limit_version(highest);
     Ok(())
 }
 

@@ -39,22 +39,22 @@ fn each_version(
     dtype: DType,
     mut run: impl FnMut(&mut Bench, [&str; 2]) -> Result<()>,
 ) -> Result<()> {
-    let (device, hopper) = (bench.device.clone(), bench.cuda.uses_hopper());
+    let (device, highest) = (bench.device.clone(), bench.cuda.highest_version());
     let tf32 = bench.cuda.allows_tf32();
     let versions: &[_] = match dtype {
-        DType::F32 => &[(["f32", "v2"], false, false), (["tf32", "v2"], true, false)],
+        DType::F32 => &[(["f32", "v2"], false, 2), (["tf32", "v2"], true, 2)],
         _ if bench.cuda.properties().capability == (9, 0) => {
-            &[([dtype.name(), "v2"], tf32, false), ([dtype.name(), "v3"], tf32, true)]
+            &[([dtype.name(), "v2"], tf32, 2), ([dtype.name(), "v3"], tf32, 3)]
         }
-        _ => &[([dtype.name(), "v2"], tf32, false)],
+        _ => &[([dtype.name(), "v2"], tf32, 2)],
     };
-    for &(kind, tf32, hopper) in versions {
+    for &(kind, tf32, version) in versions {
         device.allow_tf32(tf32);
-        device.prefer_hopper(hopper);
+        device.limit_version(version);
         run(bench, kind)?;
     }
     device.allow_tf32(tf32);
-    device.prefer_hopper(hopper);
+    device.limit_version(highest);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod compose;
 mod data;
 mod evaluate;
 mod forward;
+mod kernels;
 mod sample;
 mod train;
 
@@ -22,6 +23,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Data(arguments) => data::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Forward(arguments) => forward::run(arguments),
+        Command::Kernels(arguments) => kernels::run(arguments),
         Command::Sample(arguments) => sample::run(arguments),
         Command::Train(arguments) => train::run(&arguments.job),
     }?;

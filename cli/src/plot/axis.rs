@@ -72,6 +72,17 @@ impl Ruler {
         self.from + part * (self.to - self.from)
     }
 
+    /// The numbers at the ends.
+    pub(super) fn ends(&self) -> [f64; 2] {
+        [self.low, self.high].map(|end| self.scale.back(end))
+    }
+
+    /// The powers of ten on a logarithmic axis, with where.
+    pub(super) fn powers(&self) -> impl Iterator<Item = (f64, i32)> {
+        let powers = self.low.ceil() as i32..=self.high.floor() as i32;
+        powers.map(|power| (self.place(10f64.powi(power)), power))
+    }
+
     /// Numbers to write, with where, about `count` of them; on a linear axis not closer than `least`.
     pub(super) fn ticks(&self, count: usize, least: f64) -> Vec<(f64, String)> {
         let (numbers, step) = match self.scale {

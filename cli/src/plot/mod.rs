@@ -4,9 +4,11 @@
 //! report can hold it inline. Points that are not finite, or have no logarithm on a logarithmic axis, are left out.
 
 mod axis;
+mod roofline;
 mod svg;
 
 pub use axis::Scale;
+pub use roofline::{Dot, Roofline};
 
 /// A plot: what is shown over which axes.
 #[derive(Clone, Debug, Default)]

@@ -209,7 +209,7 @@ fn draw_legend(plot: &Plot, out: &mut String) -> f64 {
 }
 
 /// A shape for each series, for readers who do not see its colour.
-fn marker(index: usize, x: f64, y: f64) -> String {
+pub(super) fn marker(index: usize, x: f64, y: f64) -> String {
     match index % 4 {
         0 => format!("M{:.1} {y:.1}a4.2 4.2 0 1 0 8.4 0a4.2 4.2 0 1 0 -8.4 0Z", x - 4.2),
         1 => format!("M{:.1} {:.1}h7.4v7.4h-7.4Z", x - 3.7, y - 3.7),

@@ -36,8 +36,11 @@ use cudarc::driver::{CudaModule, CudaStream, sys};
 use error::{check, failed};
 use launch::Function;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// The version of kernels that needs the instructions of Hopper.
+const HOPPER: u8 = 3;
 
 /// A GPU that ops run on.
 pub struct CudaContext {
@@ -49,7 +52,7 @@ pub struct CudaContext {
     functions: RwLock<HashMap<(&'static str, &'static str), Arc<Function>>>,
     capturing: AtomicBool,
     allow_tf32: AtomicBool,
-    hopper: AtomicBool,
+    highest_version: AtomicU8,
     /// Of the profile that is being taken, if one is.
     launches: Mutex<Option<Vec<profile::Launch>>>,
 }
@@ -99,7 +102,8 @@ impl CudaContext {
         let cubins = Cubins::new(properties.architecture(), Box::new(tell));
         let (modules, functions) = (Mutex::default(), RwLock::default());
         let (capturing, allow_tf32) = (AtomicBool::new(false), AtomicBool::new(false));
-        let hopper = AtomicBool::new(std::env::var_os("CONSORT_HOPPER").is_none_or(|set| set != "0"));
+        let is_limited = std::env::var_os("CONSORT_HOPPER").is_some_and(|set| set == "0");
+        let highest_version = AtomicU8::new(if is_limited { HOPPER - 1 } else { u8::MAX });
         let launches = Mutex::new(None);
         let context = CudaContext {
             context,
@@ -110,7 +114,7 @@ impl CudaContext {
             functions,
             capturing,
             allow_tf32,
-            hopper,
+            highest_version,
             launches,
         };
         Ok(context)
@@ -163,15 +167,22 @@ impl CudaContext {
         self.allow_tf32.store(allow, Relaxed);
     }
 
-    /// Whether kernels that only Hopper runs are chosen: on Hopper, unless `CONSORT_HOPPER=0` was set when the device was
-    /// opened or [`CudaContext::prefer_hopper`] said otherwise.
-    pub fn uses_hopper(&self) -> bool {
-        self.properties.capability == (9, 0) && self.hopper.load(Relaxed)
+    /// Whether kernels of that version, where there is a choice, may be chosen: the device has the instructions, and
+    /// [`CudaContext::limit_version`] allows them.
+    pub fn allows_version(&self, version: u8) -> bool {
+        version <= self.highest_version() && (version < HOPPER || self.properties.capability == (9, 0))
     }
 
-    /// From here on kernels that only Hopper runs are, or are not, chosen.
-    pub fn prefer_hopper(&self, prefer: bool) {
-        self.hopper.store(prefer, Relaxed);
+    /// The highest version that may be chosen, on a device that has the instructions: any, or 2 where `CONSORT_HOPPER=0`
+    /// was set when the device was opened, unless [`CudaContext::limit_version`] said otherwise.
+    pub fn highest_version(&self) -> u8 {
+        self.highest_version.load(Relaxed)
+    }
+
+    /// From here on the kernels of every op are of that version at most; `u8::MAX` for the best there are. Version 1 takes
+    /// every operand, so what was computed can be computed.
+    pub fn limit_version(&self, highest: u8) {
+        self.highest_version.store(highest, Relaxed);
     }
 
     /// The kernel `name` of `source`, loaded, and compiled if need be.

@@ -36,8 +36,8 @@ pub(super) fn forward(
     let [q, k, v] = [Rows::of(op, &q, dtype)?, Rows::of(op, &k, dtype)?, Rows::of(op, &v, dtype)?];
     let (out, lse) = (Rows::of_mut(op, &out)?, lse.pointer(op)?);
     let (source, name, grid) = match choose(p, sizes, dtype, &[q, k, v, out]) {
-        Ok(v2) => (&V2_FORWARD, v2.name(names!("attention_v2")), v2.forward(sizes)),
-        Err(_) => {
+        Ok(v2) if cuda.allows_version(2) => (&V2_FORWARD, v2.name(names!("attention_v2")), v2.forward(sizes)),
+        _ => {
             let room = WARPS * (sizes.width + 1) + KEYS * (sizes.width + sizes.value_width + 2);
             (&V1, real(op, reals!("attention_v1"), dtype)?, v1_grid(sizes.queries, sizes, room, dtype))
         }
@@ -65,11 +65,11 @@ pub(super) fn backward(
     let name = real(op, reals!("attention_inner_v1"), dtype)?;
     cuda.launch(&V1, name, v1_grid(sizes.queries, sizes, 0, dtype), &[&out, &g, &inner, &shape])?;
     let (source, names, grids) = match choose(p, sizes, dtype, &[q, k, v, g, dq, dk, dv]) {
-        Ok(v2) => {
+        Ok(v2) if cuda.allows_version(2) => {
             let names = [v2.name(names!("attention_dq_v2")), v2.name(names!("attention_dkdv_v2"))];
             (&V2_BACKWARD, names, [sizes.queries, sizes.keys].map(|rows| v2.backward(rows, sizes)))
         }
-        Err(_) => {
+        _ => {
             let room = (WARPS + KEYS) * (sizes.width + sizes.value_width + 2);
             let names = [real(op, reals!("attention_dq_v1"), dtype)?, real(op, reals!("attention_dkdv_v1"), dtype)?];
             (&V1, names, [sizes.queries, sizes.keys].map(|rows| v1_grid(rows, sizes, room, dtype)))

@@ -47,7 +47,7 @@ pub(super) fn forward(
     let dtype = same(y.dtype(), &[Some(x), Some(w), bias])?;
     let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
     let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
-    if v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]) {
+    if cuda.allows_version(2) && v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]) {
         let run = if v3::suits(cuda, dtype, &g) { v3::forward } else { v2::forward };
         return run(cuda, p, &g, [x, w], bias, y, &space);
     }
@@ -60,7 +60,7 @@ pub(super) fn forward(
 pub(super) fn input_gradient(cuda: &CudaContext, p: &Conv, dy: View, w: View, dx: ViewMut, space: Scratch) -> Result {
     let dtype = same(dx.dtype(), &[Some(dy), Some(w)])?;
     let g = Geometry::of(p, dx.layout(), w.layout(), dy.layout())?;
-    if v2::suits(dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
+    if cuda.allows_version(2) && v2::suits(dtype, &[g.o as usize], &[dy.pointer(OP)?]) {
         let run = if v3::suits(cuda, dtype, &g) { v3::input_gradient } else { v2::input_gradient };
         return run(cuda, p, &g, [dy, w], dx, &space);
     }
@@ -77,7 +77,7 @@ pub(super) fn weight_gradient(cuda: &CudaContext, p: &Conv, x: View, dy: View, d
     let room = weight_gradient_scratch(dy.layout(), dw.layout(), dtype);
     let partial = scratch::device(&space, room, OP)?;
     let (x, dy, dw) = (x.pointer(OP)?, dy.pointer(OP)?, dw.pointer(OP)?);
-    if v2::suits(dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
+    if cuda.allows_version(2) && v2::suits(dtype, &[g.c as usize, g.o as usize], &[x, dy]) {
         let run = if v3::suits(cuda, dtype, &g) { v3::weight_gradient } else { v2::weight_gradient };
         run(cuda, &g, dtype, [x, dy, partial], shares)?;
     } else {

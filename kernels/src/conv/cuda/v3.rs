@@ -29,7 +29,7 @@ macro_rules! names {
 /// Whether the kernels of Hopper are wanted and can, of what version 2 can.
 pub(super) fn suits(cuda: &CudaContext, dtype: DType, g: &Sizes) -> bool {
     let sizes = [g.n, g.o, g.ho, g.wo, g.h, g.w];
-    cuda.uses_hopper() && matches!(dtype, DType::BF16 | DType::F16) && !sizes.contains(&0)
+    cuda.allows_version(3) && matches!(dtype, DType::BF16 | DType::F16) && !sizes.contains(&0)
 }
 
 /// The kernel among `names`, in the largest tiles of which there are enough for every multiprocessor: each result is the

@@ -70,7 +70,7 @@ fn whole(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -
     let (a, b, c) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
     let [m, n, k] = [problem.m as u32, problem.n as u32, problem.k as u32];
     let (matrices, c_row) = ((batch.count as usize).min(MATRICES), problem.c_row as u32);
-    if let Some(ways) = choose(dtype, &problem, a, b) {
+    if let Some(ways) = choose(dtype, &problem, a, b).filter(|_| cuda.allows_version(2)) {
         let starts = problem.batch.loops().all(|(_, [c, ..])| tensor_tile::fits(dtype, c));
         let aligned = starts && [bias, c].into_iter().all(tensor_tile::is_aligned);
         let aligned = aligned && tensor_tile::fits(dtype, problem.c_row);

@@ -28,7 +28,7 @@ pub(super) fn suits(cuda: &CudaContext, dtype: DType, p: &Problem, ways: [Way; 2
     let (count, steps) = loops.next().unwrap_or((1, [0; 3]));
     let rows_apart = ways[0].step != 0 && ways[1].step != 0;
     let can = matches!(dtype, DType::BF16 | DType::F16) && rows_apart && loops.next().is_none();
-    (cuda.uses_hopper() && can).then_some(Batch { count, steps })
+    (cuda.allows_version(3) && can).then_some(Batch { count, steps })
 }
 
 /// Operands as `choose` found them; `aligned` as in `tensor_result.cuh`.

@@ -26,7 +26,8 @@ pub(super) use name;
 
 /// The tiles of a group norm that v2 takes: of f32 or 16 bits, all `operands` at 16-byte boundaries.
 pub(super) fn tiles(cuda: &CudaContext, norm: &Norm, dtype: DType, operands: &[DevicePtr]) -> Option<Tiles> {
-    let (Sets::Groups(groups), true) = (norm.sets, dtype != DType::F64 && aligned(operands)) else { return None };
+    let is_ours = cuda.allows_version(2) && dtype != DType::F64 && aligned(operands);
+    let (Sets::Groups(groups), true) = (norm.sets, is_ours) else { return None };
     let width = norm.sizes.channels.checked_div(groups)?;
     // x and y; or x, g and dx.
     let (tensors, tables, sums) = if operands.len() == 2 { (1, 4, 2) } else { (2, 6, 1) };

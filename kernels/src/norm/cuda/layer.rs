@@ -33,10 +33,15 @@ pub(super) struct Rows {
 }
 
 /// Whether v2 takes the rows of a layer norm: of f32 or 16 bits, in vectors, all `operands` at 16-byte boundaries.
-fn is_ours(norm: &Norm, dtype: DType, affine: &Operands, operands: &[DevicePtr]) -> bool {
+fn is_ours(cuda: &CudaContext, norm: &Norm, dtype: DType, affine: &Operands, operands: &[DevicePtr]) -> bool {
     let row = norm.sizes.channels * dtype.size();
     let is_layer = matches!(norm.sets, Sets::Positions) && dtype != DType::F64;
-    is_layer && row > 0 && row.is_multiple_of(16) && aligned(operands) && affine.are_aligned(dtype.size())
+    cuda.allows_version(2)
+        && is_layer
+        && row > 0
+        && row.is_multiple_of(16)
+        && aligned(operands)
+        && affine.are_aligned(dtype.size())
 }
 
 /// How v2 takes them in the forward, where they are short enough to hold.
@@ -49,7 +54,7 @@ pub(super) fn rows(
 ) -> Option<Rows> {
     let Sizes { samples, positions, channels } = norm.sizes;
     let row = channels * dtype.size();
-    if row + SUMS > cuda.properties().shared_memory || !is_ours(norm, dtype, affine, operands) {
+    if row + SUMS > cuda.properties().shared_memory || !is_ours(cuda, norm, dtype, affine, operands) {
         return None;
     }
     let (count, by_warp) = (samples * positions, row <= BY_WARP);
@@ -93,7 +98,7 @@ pub(super) fn walk(
     };
     let shared = STAGES * 2 * rows * channels * dtype.size() + 2 * channels * size_of::<f32>();
     let fits = threads <= THREADS && shared + SUMS <= cuda.properties().shared_memory;
-    if !fits || !is_ours(norm, dtype, affine, operands) {
+    if !fits || !is_ours(cuda, norm, dtype, affine, operands) {
         return None;
     }
     let grid = Grid::new(samples * chunks(positions), threads).shared(shared);
