@@ -70,6 +70,7 @@ pub const ALL: &[&Source] = &[
     &crate::norm::cuda::layer::BACKWARD,
     &crate::norm::cuda::layer::FORWARD,
     &crate::optim::cuda::SOURCE,
+    &crate::patches::cuda::SOURCE,
     &crate::pointwise::cuda::APPLY,
     &crate::pointwise::cuda::SCALED,
     &crate::random::cuda::SOURCE,
