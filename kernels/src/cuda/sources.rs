@@ -32,6 +32,7 @@ pub const HEADERS: &[Source] = &[
     header!("ordinary_tile.cuh"),
     header!("pointwise.cuh"),
     header!("ring.cuh"),
+    header!("rotary.cuh"),
     header!("strided.cuh"),
     header!("tensor_core.cuh"),
     header!("tensor_result.cuh"),
