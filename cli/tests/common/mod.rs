@@ -57,7 +57,12 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
         let computes = ["train", "compose", "sample", "evaluate"].contains(arguments.first().unwrap_or(&""));
         let alone = (computes && !arguments.contains(&"--threads")).then_some(["--threads", "1"]);
-        command.args(arguments).args(alone.into_iter().flatten()).current_dir(self.0.path()).env_remove("CONSORT_DATA").env_remove("CONSORT_MODELS");
+        command
+            .args(arguments)
+            .args(alone.into_iter().flatten())
+            .current_dir(self.0.path())
+            .env_remove("CONSORT_DATA")
+            .env_remove("CONSORT_MODELS");
         command
     }
 
