@@ -96,18 +96,18 @@ impl<T: Element + From<f32> + Into<f64>> Operands<T> {
     }
 
     fn forward(&mut self, d: &Device) -> Result<(), KernelError> {
-        self.scratch.resize(attention::forward_scratch(d, &self.p, &self.q_at, &self.k_at, &self.k_at, DType::F32), 0);
+        self.scratch.resize(attention::forward_scratch(d, false, &self.q_at, &self.k_at, &self.k_at, DType::F32), 0);
         let (q, k, v) = (View::of(&self.q, self.q_at)?, View::of(&self.k, self.k_at)?, View::of(&self.v, self.k_at)?);
         let (out, lse) = (ViewMut::of(&mut self.out, self.q_at)?, ViewMut::of(&mut self.lse, self.lse_at)?);
-        attention::forward(d, &self.p, q, k, v, out, lse, (&mut self.scratch[..]).into())
+        attention::forward(d, &self.p, None, q, k, v, out, lse, (&mut self.scratch[..]).into())
     }
 
     fn backward(&mut self, d: &Device) -> Result<(), KernelError> {
-        self.scratch.resize(attention::backward_scratch(d, &self.p, &self.q_at, &self.k_at, &self.k_at, DType::F32), 0);
+        self.scratch.resize(attention::backward_scratch(d, false, &self.q_at, &self.k_at, &self.k_at, DType::F32), 0);
         let (q, k, v) = (View::of(&self.q, self.q_at)?, View::of(&self.k, self.k_at)?, View::of(&self.v, self.k_at)?);
         let (out, lse) = (View::of(&self.out, self.q_at)?, View::of(&self.lse, self.lse_at)?);
         let (g, dq) = (View::of(&self.g, self.q_at)?, ViewMut::of(&mut self.dq, self.q_at)?);
         let (dk, dv) = (ViewMut::of(&mut self.dk, self.k_at)?, ViewMut::of(&mut self.dv, self.k_at)?);
-        attention::backward(d, &self.p, q, k, v, out, lse, g, dq, dk, dv, (&mut self.scratch[..]).into())
+        attention::backward(d, &self.p, None, q, k, v, out, lse, g, dq, dk, dv, (&mut self.scratch[..]).into())
     }
 }

@@ -29,6 +29,7 @@ pub mod multiply;
 pub mod nest;
 pub mod norm;
 pub mod optim;
+pub mod patches;
 pub mod pointwise;
 pub mod pool;
 pub mod random;

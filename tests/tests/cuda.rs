@@ -3,22 +3,11 @@
 //! Without a driver nothing is tested, and a line says so, unless `CONSORT_NEED_CUDA` is set.
 
 use autograd::ops::registry;
+use consort_tests::gpu;
 use tensor::ops::norm::{GroupNorm, LayerNorm, Norm};
 use tensor::ops::optim::{self, Adam, AdamStep, Numbers, Rate, Slot};
 use tensor::ops::{attention::Attention, random::Stream};
 use tensor::{DType, Device, Result, Tensor};
-
-/// The first GPU; nothing where there is none and none is needed.
-fn gpu() -> Option<Device> {
-    match Device::cuda(0, |line| eprintln!("{line}")) {
-        Ok(device) => Some(device),
-        Err(missing) => {
-            assert!(std::env::var_os("CONSORT_NEED_CUDA").is_none(), "{missing}");
-            eprintln!("NOT TESTED: {missing}");
-            None
-        }
-    }
-}
 
 fn check_registry(dtype: DType) {
     let Some(gpu) = gpu() else { return };

@@ -3,6 +3,7 @@
 //! Without a driver nothing is tested, and a line says so, unless `CONSORT_NEED_CUDA` is set.
 
 use autograd::{Grad, Var, grad};
+use consort_tests::recording_gpu as gpu;
 use methods::{
     Churn, Condition, Draw, Grid, Moment, NetworkDenoiser, Noise, Order, Prediction, Process, Sampler, Training,
 };
@@ -10,18 +11,6 @@ use nn::{Adam, Ema, Init, Module, Network, Optimizer, UNet2D, UNet2DConfig};
 use std::sync::Arc;
 use tensor::ops::random::Stream;
 use tensor::{DType, Device, Result, Tensor};
-
-/// The first GPU, with memory that is used again, which recording needs; nothing where there is none and none is needed.
-fn gpu() -> Option<Device> {
-    match Device::cuda_with(0, false, |line| eprintln!("{line}")) {
-        Ok(device) => Some(device),
-        Err(missing) => {
-            assert!(std::env::var_os("CONSORT_NEED_CUDA").is_none(), "{missing}");
-            eprintln!("NOT TESTED: {missing}");
-            None
-        }
-    }
-}
 
 fn unet(device: &Device) -> UNet2D {
     let names = |names: [&str; 2]| names.map(String::from).to_vec();

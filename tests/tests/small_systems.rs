@@ -1,20 +1,9 @@
 //! Tall products, factors, solves and Woodbury's identity on a GPU, or the stand-in of `scripts/emulated-gpu`, against the
 //! processor in f64: several chunks and tiles, the largest sizes, samples alone, and what is not positive definite.
 
+use consort_tests::gpu;
 use tensor::ops::random::Stream;
 use tensor::{DType, Device, Result, Tensor};
-
-/// The first GPU; nothing where there is none and none is needed.
-fn gpu() -> Option<Device> {
-    match Device::cuda(0, |line| eprintln!("{line}")) {
-        Ok(device) => Some(device),
-        Err(missing) => {
-            assert!(std::env::var_os("CONSORT_NEED_CUDA").is_none(), "{missing}");
-            eprintln!("NOT TESTED: {missing}");
-            None
-        }
-    }
-}
 
 fn draw(cpu: &Device, purpose: u32, shape: &[usize]) -> Result<Tensor> {
     Tensor::normal(cpu, DType::F32, shape, &Stream { seed: 8, purpose, step: 0 }, 0)

@@ -11,20 +11,12 @@ use tensor::{DType, Device, Result, Tensor};
 /// The processor: where operands come from, and the reference in f64.
 static CPU: LazyLock<Device> = LazyLock::new(|| Device::cpu(1));
 
-/// The first GPU, which starts with tf32 allowed and the kernels of any GPU, version 2 at most; nothing where there is none and none is needed.
+/// The first GPU, with tf32 allowed and the kernels of any GPU, version 2 at most.
 fn gpu() -> Option<Device> {
-    match Device::cuda(0, |line| eprintln!("{line}")) {
-        Ok(device) => {
-            device.allow_tf32(true);
-            device.limit_version(2);
-            Some(device)
-        }
-        Err(missing) => {
-            assert!(std::env::var_os("CONSORT_NEED_CUDA").is_none(), "{missing}");
-            eprintln!("NOT TESTED: {missing}");
-            None
-        }
-    }
+    let device = consort_tests::gpu()?;
+    device.allow_tf32(true);
+    device.limit_version(2);
+    Some(device)
 }
 
 /// What is multiplied, and the rounding of its operands on tensor cores: tf32, and f32 that is left to the ordinary ones.

@@ -14,6 +14,7 @@ pub mod matmul;
 pub mod multiply;
 pub mod norm;
 pub mod orthonormal;
+pub mod patches;
 pub mod pointwise;
 pub mod pool;
 pub mod reduce;
@@ -43,6 +44,7 @@ pub fn registry() -> Vec<(&'static str, Vec<Case>)> {
         multiply::rows(),
         norm::rows(),
         orthonormal::rows(),
+        patches::rows(),
         pointwise::rows(),
         pool::rows(),
         reduce::rows(),

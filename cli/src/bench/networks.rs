@@ -52,9 +52,16 @@ fn config(layers_per_block: usize, channels: [usize; 3]) -> UNet2DConfig {
 }
 
 fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) -> nn::Result<()> {
-    if !["forward and backward b64", "train step b64", "forward b64", "forward b1", "forward b1 graph"]
-        .iter()
-        .any(|what| bench.wants(&format!("{name} {what}")))
+    if ![
+        "forward and backward b64",
+        "train step b64",
+        "train step b64 graph",
+        "forward b64",
+        "forward b1",
+        "forward b1 graph",
+    ]
+    .iter()
+    .any(|what| bench.wants(&format!("{name} {what}")))
     {
         return Ok(());
     }
@@ -74,18 +81,23 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
     if dtype == DType::F32 {
         let mut optimizer = Optimizer::new(model.trainable(), Adam::default())?;
         bench.time::<nn::Error>(&format!("{name} train step b64"), || optimizer.step(&backward()?, 1e-4).map(drop))?;
+        let numbers = Tensor::from_slice(&device, &[8], &optimizer.numbers(1e-4))?;
+        recorded(bench, &format!("{name} train step b64"), || optimizer.record_step(&backward()?, &numbers))?;
     }
     model.set_trainable(false);
     bench.time::<nn::Error>(&format!("{name} forward b64"), || model.forward(&x, &t).map(drop))?;
-    bench.time::<nn::Error>(&format!("{name} forward b1"), || model.forward(&one, &one_time).map(drop))?;
-    let graph = format!("{name} forward b1 graph");
-    if bench.wants(&graph) {
-        let before = device.work();
-        drop(model.forward(&one, &one_time)?); // and the pool gets what the recording needs
-        let after = device.work();
-        let work = [after.flops - before.flops, after.bytes - before.bytes].map(|n| n as f64);
-        let (mut recording, _out) = device.record(|| model.forward(&one, &one_time))?;
-        bench.time_counted(&graph, work, || recording.replay())?;
+    let forward = || model.forward(&one, &one_time);
+    bench.time::<nn::Error>(&format!("{name} forward b1"), || forward().map(drop))?;
+    recorded(bench, &format!("{name} forward b1"), forward)
+}
+
+/// The same as a recorded graph, under `name graph`.
+fn recorded<T>(bench: &mut Bench, name: &str, body: impl Fn() -> nn::Result<T>) -> nn::Result<()> {
+    let name = format!("{name} graph");
+    if !bench.wants(&name) {
+        return Ok(());
     }
-    Ok(())
+    drop(body()?); // so that the pool gets what the recording needs
+    let (mut recording, _made) = bench.device.record(&body)?;
+    bench.time::<nn::Error>(&name, || Ok(recording.replay()?))
 }

@@ -3,6 +3,7 @@
 
 use super::block::{Block, KEYS, take};
 use super::geometry::{Rows, RowsMut, Sizes};
+use super::rotation::{Turn, strip, turn_back};
 use crate::cpu::{Kernel, Simd};
 use crate::tile::{Start, Tile, panels};
 
@@ -13,6 +14,8 @@ pub(super) struct Backward<'a> {
     pub(super) q: Rows<'a, f32>,
     pub(super) k: Rows<'a, f32>,
     pub(super) v: Rows<'a, f32>,
+    /// Of q and k.
+    pub(super) turns: [Option<Turn<'a, f32>>; 2],
     pub(super) out: Rows<'a, f32>,
     pub(super) lse: &'a [f32],
     pub(super) g: Rows<'a, f32>,
@@ -21,11 +24,13 @@ pub(super) struct Backward<'a> {
     pub(super) dv: RowsMut<'a, f32>,
 }
 
-/// f32 of scratch for a block: q, g and dq in columns, q and g packed, weights and slopes, lse and rowsum(g out).
-pub(super) fn room(tile: Tile, sizes: &Sizes) -> usize {
+/// f32 of scratch for a block: q, g and dq in columns, q and g packed, weights and slopes, lse and rowsum(g out); turned
+/// rows of q, then of k.
+pub(super) fn room(tile: Tile, sizes: &Sizes, turned: bool) -> usize {
+    let rows = if turned { tile.panel().max(KEYS) * sizes.width } else { 0 };
     let columns = 2 * sizes.width + sizes.value_width + 2 * KEYS + 2;
     let packed = panels::room(tile.panel(), sizes.width) + panels::room(tile.panel(), sizes.value_width);
-    columns * tile.panel() + packed
+    columns * tile.panel() + packed + rows
 }
 
 impl Backward<'_> {
@@ -42,6 +47,8 @@ impl Backward<'_> {
                 self.dv.part(pair, key).fill(0.0);
             }
         }
+        // SAFETY: as above.
+        unsafe { turn_back(self.tile.isa, self.turns[1].as_ref(), &self.dk, pair, 0..keys) };
     }
 
     fn block(&self, block: Block, mut room: &mut [f32]) {
@@ -53,10 +60,14 @@ impl Backward<'_> {
         let (lse, inner) = (take(&mut room, pitch), take(&mut room, pitch));
         let q_packed = take(&mut room, panels::room(block.queries, width));
         let g_packed = take(&mut room, panels::room(block.queries, value_width));
-        block.columns(&self.q, width, q);
-        block.columns(&self.g, value_width, g);
-        block.packed(&self.q, width, q_packed);
-        block.packed(&self.g, value_width, g_packed);
+        let (isa, [turn_q, turn_k]) = (self.tile.isa, self.turns.each_ref().map(Option::as_ref));
+        let queries = block.first..block.first + block.queries;
+        let (own_q, own_g) =
+            (strip(isa, turn_q, &self.q, block.pair, queries.clone(), room), self.g.strip(block.pair, block.first));
+        block.columns(own_q, width, q);
+        block.columns(own_g, value_width, g);
+        block.packed(own_q, width, q_packed);
+        block.packed(own_g, value_width, g_packed);
         self.rows(&block, lse, inner);
         dq.fill(0.0);
         for from in (0..keys).step_by(KEYS) {
@@ -64,11 +75,12 @@ impl Backward<'_> {
             // SAFETY: buffers of the block; `count` keys from `from` on are there, and their gradients are of this
             // sample and head, which is one thread's.
             unsafe {
-                block.scores(&self.k, from, count, width, q, weights);
-                block.scores(&self.v, from, count, value_width, g, slopes);
+                let k = strip(isa, turn_k, &self.k, block.pair, from..from + count, room);
+                block.scores(k, count, width, q, weights);
+                block.scores(self.v.strip(block.pair, from), count, value_width, g, slopes);
                 let (weights, slopes) = (&mut weights[..count * pitch], &mut slopes[..count * pitch]);
                 self.tile.isa.run(Slopes { scale: self.scale, weights, slopes, lse, inner });
-                block.gather(&self.k, from, count, width, slopes, dq);
+                block.gather(k, count, width, slopes, dq);
                 let (dk, dv) = (self.dk.pointer(block.pair, from), self.dv.pointer(block.pair, from));
                 block.scatter(slopes, count, q_packed, width, (dk, self.dk.step()), start);
                 block.scatter(weights, count, g_packed, value_width, (dv, self.dv.step()), start);
@@ -81,6 +93,8 @@ impl Backward<'_> {
                 *x = dq[i * pitch + query];
             }
         }
+        // SAFETY: as above.
+        unsafe { turn_back(isa, turn_q, &self.dq, block.pair, queries) };
     }
 
     /// lse and rowsum(g out) of the block's queries. Columns beyond have lse = inf, hence weight 0.

@@ -2,7 +2,7 @@
 //! product of the keys with the transposed queries, and maximum, sum and scaling go down the columns, without a reduction
 //! over lanes. Here are the buffers of a block, and the products between them.
 
-use super::geometry::Rows;
+use super::geometry::Strip;
 use crate::tile::{Grid, Outer, Start, Tile, Window, panels};
 
 /// Keys whose scores are kept at a time: whole tiles on the widest path, and few enough that the scores and the rows of k
@@ -28,40 +28,31 @@ impl Block {
     }
 
     /// Rows of the block, `width` long, transposed into columns; the columns beyond are 0.
-    pub(super) fn columns(&self, from: &Rows<f32>, width: usize, to: &mut [f32]) {
-        let start = from.start(self.pair, self.first);
-        panels::pack(self.tile, from.data, start..start + width, from.step(), self.queries, to);
+    pub(super) fn columns(&self, from: Strip, width: usize, to: &mut [f32]) {
+        panels::pack(self.tile, from.data, from.start..from.start + width, from.step, self.queries, to);
     }
 
     /// Rows of the block, `width` long, packed for [`Block::scatter`].
-    pub(super) fn packed(&self, from: &Rows<f32>, width: usize, to: &mut [f32]) {
+    pub(super) fn packed(&self, from: Strip, width: usize, to: &mut [f32]) {
         for index in 0..panels::count(self.tile, width) {
             let (range, columns) = panels::panel(self.tile, self.queries, width, index);
-            let start = from.start(self.pair, self.first) + index * self.tile.panel();
-            let starts = (0..self.queries).map(|query| start + query * from.step());
+            let start = from.start + index * self.tile.panel();
+            let starts = (0..self.queries).map(|query| start + query * from.step);
             panels::pack(self.tile, from.data, starts, 1, columns, &mut to[range]);
         }
     }
 
-    /// `c[j, query] = sum over i of a[j, i] b[i, query]` for the rows `j` of a at `from`: `count` of them, `width` long.
+    /// `c[j, query] = sum over i of a[j, i] b[i, query]` for `count` rows `j` of a, `width` long.
     ///
     /// # Safety
     /// b has `width` rows of the block's columns, c `count`; a has those rows.
-    pub(super) unsafe fn scores(
-        &self,
-        a: &Rows<f32>,
-        from: usize,
-        count: usize,
-        width: usize,
-        b: &[f32],
-        c: &mut [f32],
-    ) {
+    pub(super) unsafe fn scores(&self, a: Strip, count: usize, width: usize, b: &[f32], c: &mut [f32]) {
         debug_assert!(b.len() >= width * self.pitch && c.len() >= count * self.pitch);
         let product = crate::tile::Rows {
-            a: a.pointer(self.pair, from),
+            a: a.pointer(),
             b: b.as_ptr(),
             c: c.as_mut_ptr(),
-            grid: Grid { columns: count, a: [0, a.step()], c: [0, self.pitch] },
+            grid: Grid { columns: count, a: [0, a.step], c: [0, self.pitch] },
             window: Window::flat(width),
             start: Start::Zero,
             width: self.pitch,
@@ -70,23 +61,15 @@ impl Block {
         unsafe { product.run(self.tile, 0, count) };
     }
 
-    /// `c[i, query] += sum over j of a[j, i] b[j, query]` for the rows `j` of a at `from`: `count` of them, `width` long.
+    /// `c[i, query] += sum over j of a[j, i] b[j, query]` for `count` rows `j` of a, `width` long.
     ///
     /// # Safety
     /// b has `count` rows of the block's columns, c `width`; a has those rows.
-    pub(super) unsafe fn gather(
-        &self,
-        a: &Rows<f32>,
-        from: usize,
-        count: usize,
-        width: usize,
-        b: &[f32],
-        c: &mut [f32],
-    ) {
+    pub(super) unsafe fn gather(&self, a: Strip, count: usize, width: usize, b: &[f32], c: &mut [f32]) {
         debug_assert!(b.len() >= count * self.pitch && c.len() >= width * self.pitch);
         let product = Outer {
-            a: a.pointer(self.pair, from),
-            a_step: [0, a.step()],
+            a: a.pointer(),
+            a_step: [0, a.step],
             b: b.as_ptr(),
             b_step: [0, self.pitch],
             rows: 1,

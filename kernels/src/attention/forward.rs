@@ -2,6 +2,7 @@
 
 use super::block::{Block, KEYS, take};
 use super::geometry::{Rows, RowsMut, Sizes};
+use super::rotation::{Turn, strip};
 use crate::cpu::team::Parts;
 use crate::cpu::{Kernel, Simd};
 use crate::tile::Tile;
@@ -13,13 +14,16 @@ pub(super) struct Forward<'a> {
     pub(super) q: Rows<'a, f32>,
     pub(super) k: Rows<'a, f32>,
     pub(super) v: Rows<'a, f32>,
+    /// Of q and k.
+    pub(super) turns: [Option<Turn<'a, f32>>; 2],
     pub(super) out: RowsMut<'a, f32>,
     pub(super) lse: Parts<'a, f32>,
 }
 
-/// f32 of scratch for a block: queries, scores, result, maximum and sum.
-pub(super) fn room(tile: Tile, sizes: &Sizes) -> usize {
-    (sizes.width + KEYS + sizes.value_width + 2) * tile.panel()
+/// f32 of scratch for a block: queries, scores, result, maximum and sum; turned rows of q, then of k.
+pub(super) fn room(tile: Tile, sizes: &Sizes, turned: bool) -> usize {
+    let rows = if turned { tile.panel().max(KEYS) * sizes.width } else { 0 };
+    (sizes.width + KEYS + sizes.value_width + 2) * tile.panel() + rows
 }
 
 impl Forward<'_> {
@@ -37,18 +41,23 @@ impl Forward<'_> {
         let scores = take(&mut room, KEYS * block.pitch);
         let out = take(&mut room, value_width * block.pitch);
         let (max, sum) = (take(&mut room, block.pitch), take(&mut room, block.pitch));
-        block.columns(&self.q, width, q);
+        let (isa, [turn_q, turn_k]) = (self.tile.isa, self.turns.each_ref().map(Option::as_ref));
+        let queries = block.first..block.first + block.queries;
+        block.columns(strip(isa, turn_q, &self.q, block.pair, queries, room), width, q);
         out.fill(0.0);
         max.fill(f32::NEG_INFINITY);
         sum.fill(0.0);
         for from in (0..keys).step_by(KEYS) {
             let count = KEYS.min(keys - from);
             // SAFETY: buffers of the block; `count` keys from `from` on are there.
-            unsafe { block.scores(&self.k, from, count, width, q, scores) };
+            unsafe {
+                let k = strip(isa, turn_k, &self.k, block.pair, from..from + count, room);
+                block.scores(k, count, width, q, scores);
+            }
             let (pitch, scale, scores) = (block.pitch, self.scale, &mut scores[..count * block.pitch]);
             self.tile.isa.run(Soften { pitch, scale, scores, max, sum, out });
             // SAFETY: as above.
-            unsafe { block.gather(&self.v, from, count, value_width, scores, out) };
+            unsafe { block.gather(self.v.strip(block.pair, from), count, value_width, scores, out) };
         }
         self.write(&block, out, max, sum);
     }

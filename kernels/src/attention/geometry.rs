@@ -2,7 +2,7 @@
 
 use crate::cpu::team::Parts;
 use crate::rows::shaped;
-use crate::{Cost, Element, KernelError, Layout, Result, View, ViewMut};
+use crate::{Cost, Dims, Element, KernelError, Layout, Result, View, ViewMut};
 use std::ops::Range;
 
 /// The numbers that shape an attention.
@@ -64,7 +64,7 @@ fn row(layout: &Layout, pair: usize, position: usize) -> Range<usize> {
 /// An operand that is read.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a, T> {
-    pub(super) data: &'a [T],
+    data: &'a [T],
     layout: Layout,
 }
 
@@ -74,23 +74,40 @@ impl<'a, T: Element> Rows<'a, T> {
         Ok(Rows { data: view.data(op)?, layout: *view.layout() })
     }
 
+    /// Rows in row-major order.
+    pub(super) fn dense(data: &'a [T], shape: Dims) -> Self {
+        Rows { data, layout: Layout::contiguous(shape) }
+    }
+
     pub(super) fn row(&self, pair: usize, position: usize) -> &'a [T] {
         if self.layout.shape[3] == 0 { &[] } else { &self.data[row(&self.layout, pair, position)] }
     }
 
-    /// From one position to the next.
-    pub(super) fn step(&self) -> usize {
-        self.layout.strides[2]
+    /// `[b, h, positions, width]`.
+    pub(super) fn shape(&self) -> &Dims {
+        &self.layout.shape
     }
 
-    /// Index of the row's first element.
-    pub(super) fn start(&self, pair: usize, position: usize) -> usize {
-        row(&self.layout, pair, position).start
+    /// The rows of a pair from `position` on.
+    pub(super) fn strip(&self, pair: usize, position: usize) -> Strip<'a, T> {
+        Strip { data: self.data, start: row(&self.layout, pair, position).start, step: self.layout.strides[2] }
     }
+}
 
-    /// Where the row lies; not to be read through unless the pair and position are there.
-    pub(super) fn pointer(&self, pair: usize, position: usize) -> *const T {
-        self.data.as_ptr().wrapping_add(self.start(pair, position))
+/// Rows of one sample and head, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Strip<'a, T = f32> {
+    pub(super) data: &'a [T],
+    /// Index of the first row's first element.
+    pub(super) start: usize,
+    /// From one row to the next.
+    pub(super) step: usize,
+}
+
+impl<T> Strip<'_, T> {
+    /// Where the first row lies; not to be read through unless it is there.
+    pub(super) fn pointer(&self) -> *const T {
+        self.data.as_ptr().wrapping_add(self.start)
     }
 }
 

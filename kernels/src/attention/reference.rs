@@ -1,17 +1,21 @@
 //! Attention by its definition, a query at a time: the oracle of the tests and the f64 path.
 
 use super::geometry::{Rows, RowsMut, Sizes};
+use super::rotation::Turn;
 use crate::Real;
 use crate::softmax::reference::exponentials;
 
-/// `out = softmax(scale q k^T) v`; `lse` is the logarithm of the sum of exponentials.
+/// `out = softmax(scale q k^T) v`, q and k first turned; `lse` is the logarithm of the sum of exponentials.
 pub(super) fn forward<T: Real>(
     sizes: &Sizes,
     scale: f64,
-    [q, k, v]: [&Rows<T>; 3],
+    turns: [Option<Turn<T>>; 2],
+    [q, k, v]: [Rows<T>; 3],
     out: &mut RowsMut<'_, T>,
     lse: &mut [T],
 ) {
+    let (turned_q, turned_k) = (turned(sizes, &turns[0], &q), turned(sizes, &turns[1], &k));
+    let (q, k) = (&rows(&q, &turned_q), &rows(&k, &turned_k));
     let mut weights = vec![T::default(); sizes.keys];
     for (index, lse) in lse.iter_mut().enumerate() {
         let (pair, i) = (index / sizes.queries, index % sizes.queries);
@@ -26,14 +30,17 @@ pub(super) fn forward<T: Real>(
 }
 
 /// With P the map and g the cotangent of out: `dv = P^T g`, `dS = P (g v^T - rowsum(g out))`, `dq = scale dS k`,
-/// `dk = scale dS^T q`.
+/// `dk = scale dS^T q`; dq and dk are turned back in the end.
 pub(super) fn backward<T: Real>(
     sizes: &Sizes,
     scale: f64,
-    [q, k, v]: [&Rows<T>; 3],
+    turns: [Option<Turn<T>>; 2],
+    [q, k, v]: [Rows<T>; 3],
     (out, lse, g): (&Rows<T>, &[T], &Rows<T>),
     [dq, dk, dv]: [&mut RowsMut<'_, T>; 3],
 ) {
+    let (turned_q, turned_k) = (turned(sizes, &turns[0], &q), turned(sizes, &turns[1], &k));
+    let (q, k) = (&rows(&q, &turned_q), &rows(&k, &turned_k));
     for (pair, j) in (0..sizes.pairs()).flat_map(|pair| (0..sizes.keys).map(move |j| (pair, j))) {
         dk.row(pair, j).fill(T::default());
         dv.row(pair, j).fill(T::default());
@@ -50,6 +57,21 @@ pub(super) fn backward<T: Real>(
             axpy(slope, k.row(pair, j), dq.row(pair, i));
         }
     }
+    for (turn, gradient, positions) in [(&turns[0], dq, sizes.queries), (&turns[1], dk, sizes.keys)] {
+        let Some(turn) = turn else { continue };
+        for (pair, position) in (0..sizes.pairs()).flat_map(|pair| (0..positions).map(move |at| (pair, at))) {
+            turn.row(true, position, gradient.row(pair, position));
+        }
+    }
+}
+
+/// The rows turned, if they are.
+fn turned<T: Real>(sizes: &Sizes, turn: &Option<Turn<T>>, x: &Rows<T>) -> Option<Vec<T>> {
+    turn.as_ref().map(|turn| turn.all(x, sizes.pairs()))
+}
+
+fn rows<'a, T: Real>(x: &Rows<'a, T>, turned: &'a Option<Vec<T>>) -> Rows<'a, T> {
+    turned.as_ref().map_or(*x, |turned| Rows::dense(turned, *x.shape()))
 }
 
 fn scores<T: Real>(sizes: &Sizes, scale: f64, q: &Rows<T>, k: &Rows<T>, pair: usize, i: usize) -> Vec<T> {

@@ -75,15 +75,16 @@ fn run<T: Real>(
     let guarded: [Guarded<T>; 4] = std::array::from_fn(|i| Guarded::new(&data[i], edge));
     let [q, k, v, g] = std::array::from_fn(|i| View::of(&guarded[i], all[i]).unwrap());
     let (mut out, mut lse) = (blank(&ol), blank(&ll));
-    let mut scratch = Guarded::new(&vec![255u8; forward_scratch(d, &ATTENTION, &ql, &kl, &vl, T::DTYPE)], edge);
+    let mut scratch = Guarded::new(&vec![255u8; forward_scratch(d, false, &ql, &kl, &vl, T::DTYPE)], edge);
     let (ov, lv) = (ViewMut::of(&mut out, ol).unwrap(), ViewMut::of(&mut lse, ll).unwrap());
-    forward(d, &ATTENTION, q, k, v, ov, lv, (&mut scratch[..]).into()).unwrap();
+    forward(d, &ATTENTION, None, q, k, v, ov, lv, (&mut scratch[..]).into()).unwrap();
     let (known_out, known_lse) = known.unwrap_or((&out, &lse));
     let (mut dq, mut dk, mut dv) = (blank(&ql), blank(&kl), blank(&vl));
-    let mut scratch = Guarded::new(&vec![255u8; backward_scratch(d, &ATTENTION, &ql, &kl, &vl, T::DTYPE)], edge);
+    let mut scratch = Guarded::new(&vec![255u8; backward_scratch(d, false, &ql, &kl, &vl, T::DTYPE)], edge);
     backward(
         d,
         &ATTENTION,
+        None,
         q,
         k,
         v,
@@ -241,7 +242,7 @@ fn bad_operands_are_named() {
         let (mut out, mut lse, mut scratch) = (data.clone(), data.clone(), vec![0; 1 << 16]);
         let (q, k) = (View::of(&data, ql).unwrap(), View::of(&data, kl).unwrap());
         let (ov, lv) = (ViewMut::of(&mut out, ol).unwrap(), ViewMut::of(&mut lse, row_major(&[2, 2, 3])).unwrap());
-        forward(&d, &ATTENTION, q, k, k, ov, lv, (&mut scratch[..]).into()).unwrap_err().to_string()
+        forward(&d, &ATTENTION, None, q, k, k, ov, lv, (&mut scratch[..]).into()).unwrap_err().to_string()
     };
     let (q, k) = (row_major(&[2, 2, 3, 4]), row_major(&[2, 2, 5, 4]));
     assert_eq!(

@@ -11,6 +11,7 @@
 
 pub(crate) mod cuda;
 pub mod reference;
+pub(crate) mod row;
 #[cfg(test)]
 mod tests;
 

@@ -17,6 +17,7 @@ pub mod multiply;
 pub mod norm;
 pub mod optim;
 pub mod orthonormal;
+pub mod patches;
 pub mod pointwise;
 pub mod pool;
 pub mod random;

@@ -1,6 +1,6 @@
 //! Which version serves an attention, and the grids and names of v2.
 
-use super::operands::Rows;
+use super::operands::{Rows, Turns};
 use crate::DType;
 use crate::attention::Attention;
 use crate::attention::geometry::Sizes;
@@ -68,6 +68,7 @@ pub(super) fn choose(
     p: &Attention,
     sizes: &Sizes,
     dtype: DType,
+    turns: &Turns,
     rows: &[Rows],
 ) -> std::result::Result<V2, &'static str> {
     let widths = [sizes.width, sizes.value_width];
@@ -77,6 +78,7 @@ pub(super) fn choose(
         None => Err("heads are wider than 128"),
         Some(_) if widths.iter().any(|&width| width == 0 || width % 8 != 0) => Err("widths are not multiples of 8"),
         Some(_) if !rows.iter().all(|rows| rows.aligned(dtype)) => Err("rows do not begin at multiples of 16 bytes"),
+        Some(_) if !turns.in_packs() => Err("pairs do not come in fours"),
         Some(_) if !(scale.is_normal() && scale > 0.0) => Err("scores are compared before they are scaled"),
         Some(width) => Ok(V2 { dtype, width }),
     }
@@ -97,7 +99,8 @@ mod tests {
                 ..Layout::contiguous(Dims::new(&[1, 1, 5, width]).unwrap())
             };
             let rows = Rows::at("attention", &layout, DevicePtr::NULL).unwrap();
-            choose(&Attention { scale }, &sizes, dtype, &[rows]).map(|v2| v2.width)
+            let turns = Turns::of("attention", None, &sizes).unwrap();
+            choose(&Attention { scale }, &sizes, dtype, &turns, &[rows]).map(|v2| v2.width)
         };
         assert_eq!(choice(DType::BF16, [8, 8], 8, 0.5), Ok(16));
         assert_eq!(choice(DType::F16, [40, 24], 48, 0.5), Ok(64));

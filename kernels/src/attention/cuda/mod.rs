@@ -8,13 +8,13 @@
 mod choice;
 mod operands;
 
-use super::Attention;
 use super::geometry::Sizes;
+use super::{Attention, Rotation};
 use crate::cuda::elementwise::{real, reals};
 use crate::cuda::{CudaContext, Grid, Source};
 use crate::{DType, KernelError, Result, Scratch, View, ViewMut, scratch};
 use choice::{choose, names};
-use operands::{Rows, Shape};
+use operands::{Rows, Shape, Turns};
 
 pub(crate) static V1: Source = Source { name: "attention_v1.cu", text: include_str!("v1.cu") };
 pub(crate) static V2_FORWARD: Source = Source { name: "attention_v2_forward.cu", text: include_str!("v2_forward.cu") };
@@ -25,6 +25,7 @@ pub(super) fn forward(
     cuda: &CudaContext,
     op: &'static str,
     p: &Attention,
+    rotation: Option<&Rotation>,
     sizes: &Sizes,
     [q, k, v]: [View; 3],
     out: ViewMut,
@@ -32,23 +33,24 @@ pub(super) fn forward(
 ) -> Result {
     let dtype = out.dtype();
     check(op, sizes, dtype, lse.dtype())?;
-    let shape = Shape::of(p, sizes);
+    let (shape, turns) = (Shape::of(p, sizes), Turns::of(op, rotation, sizes)?);
     let [q, k, v] = [Rows::of(op, &q, dtype)?, Rows::of(op, &k, dtype)?, Rows::of(op, &v, dtype)?];
     let (out, lse) = (Rows::of_mut(op, &out)?, lse.pointer(op)?);
-    let (source, name, grid) = match choose(p, sizes, dtype, &[q, k, v, out]) {
+    let (source, name, grid) = match choose(p, sizes, dtype, &turns, &[q, k, v, out]) {
         Ok(v2) if cuda.allows_version(2) => (&V2_FORWARD, v2.name(names!("attention_v2")), v2.forward(sizes)),
         _ => {
             let room = WARPS * (sizes.width + 1) + KEYS * (sizes.width + sizes.value_width + 2);
             (&V1, real(op, reals!("attention_v1"), dtype)?, v1_grid(sizes.queries, sizes, room, dtype))
         }
     };
-    cuda.launch(source, name, grid, &[&q, &k, &v, &out, &lse, &shape])
+    cuda.launch(source, name, grid, &[&q, &k, &v, &out, &lse, &turns, &shape])
 }
 
 pub(super) fn backward(
     cuda: &CudaContext,
     op: &'static str,
     p: &Attention,
+    rotation: Option<&Rotation>,
     sizes: &Sizes,
     [q, k, v]: [View; 3],
     [out, lse, g]: [View; 3],
@@ -57,14 +59,14 @@ pub(super) fn backward(
 ) -> Result {
     let dtype = dq.dtype();
     check(op, sizes, dtype, lse.dtype())?;
-    let shape = Shape::of(p, sizes);
+    let (shape, turns) = (Shape::of(p, sizes), Turns::of(op, rotation, sizes)?);
     let [q, k, v] = [Rows::of(op, &q, dtype)?, Rows::of(op, &k, dtype)?, Rows::of(op, &v, dtype)?];
     let ([out, g], lse) = ([Rows::of(op, &out, dtype)?, Rows::of(op, &g, dtype)?], lse.pointer(op)?);
     let [dq, dk, dv] = [Rows::of_mut(op, &dq)?, Rows::of_mut(op, &dk)?, Rows::of_mut(op, &dv)?];
     let inner = scratch::device(&space, backward_scratch(sizes, dtype), op)?;
     let name = real(op, reals!("attention_inner_v1"), dtype)?;
     cuda.launch(&V1, name, v1_grid(sizes.queries, sizes, 0, dtype), &[&out, &g, &inner, &shape])?;
-    let (source, names, grids) = match choose(p, sizes, dtype, &[q, k, v, g, dq, dk, dv]) {
+    let (source, names, grids) = match choose(p, sizes, dtype, &turns, &[q, k, v, g, dq, dk, dv]) {
         Ok(v2) if cuda.allows_version(2) => {
             let names = [v2.name(names!("attention_dq_v2")), v2.name(names!("attention_dkdv_v2"))];
             (&V2_BACKWARD, names, [sizes.queries, sizes.keys].map(|rows| v2.backward(rows, sizes)))
@@ -75,8 +77,8 @@ pub(super) fn backward(
             (&V1, names, [sizes.queries, sizes.keys].map(|rows| v1_grid(rows, sizes, room, dtype)))
         }
     };
-    cuda.launch(source, names[0], grids[0], &[&q, &k, &v, &g, &lse, &inner, &dq, &shape])?;
-    cuda.launch(source, names[1], grids[1], &[&q, &k, &v, &g, &lse, &inner, &dk, &dv, &shape])
+    cuda.launch(source, names[0], grids[0], &[&q, &k, &v, &g, &lse, &inner, &dq, &turns, &shape])?;
+    cuda.launch(source, names[1], grids[1], &[&q, &k, &v, &g, &lse, &inner, &dk, &dv, &turns, &shape])
 }
 
 /// Bytes of scratch of [`backward`]: a number for each query.

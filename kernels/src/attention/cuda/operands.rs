@@ -1,7 +1,7 @@
-//! The operands of attention as its kernels take them; twins of `cuda/attention.cuh`.
+//! The operands of attention as its kernels take them; twins of `cuda/attention.cuh` and `cuda/rotary.cuh`.
 
-use crate::attention::Attention;
 use crate::attention::geometry::Sizes;
+use crate::attention::{Attention, Rotation};
 use crate::cuda::DevicePtr;
 use crate::{DType, KernelError, Layout, Result, View, ViewMut};
 
@@ -33,6 +33,39 @@ impl Shape {
             scale_f32: p.scale as f32,
             scale: p.scale,
         }
+    }
+}
+
+/// The tables by which q and k are turned, or null: `Rotation` in `cuda/rotary.cuh`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Turns {
+    q: DevicePtr,
+    k: DevicePtr,
+    /// From number to number of a pair, where pairs are not neighbours.
+    half: u32,
+    interleaved: u32,
+}
+
+// SAFETY: two addresses and two u32, without padding.
+unsafe impl bytemuck::Zeroable for Turns {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Turns {}
+
+impl Turns {
+    pub(super) fn of(op: &'static str, rotation: Option<&Rotation>, sizes: &Sizes) -> Result<Turns> {
+        let Some(Rotation { p, q, k }) = rotation else {
+            return Ok(Turns { q: DevicePtr::NULL, k: DevicePtr::NULL, half: 1, interleaved: 0 });
+        };
+        let half = (sizes.width / p.axes / 2).max(1) as u32;
+        Ok(Turns { q: q.pointer(op)?, k: k.pointer(op)?, half, interleaved: p.interleaved.into() })
+    }
+
+    /// Whether pairs can be turned four at a time.
+    pub(super) fn in_packs(&self) -> bool {
+        let aligned = |table: DevicePtr| table.address().is_multiple_of(16);
+        self.q.address() == 0
+            || self.interleaved == 0 && self.half.is_multiple_of(4) && aligned(self.q) && aligned(self.k)
     }
 }
 

@@ -3,10 +3,12 @@
 // Idea: a block owns 64 keys and walks over all queries for dk and dv; another kernel's owns 64 queries and walks over all
 // keys for dq. So the map is computed twice, but each gradient is summed by one block in a fixed order, in registers, and
 // written once: no atomics, the same bits in every run. Turning the map so that a block's own rows are its rows leaves it,
-// and its slopes, in registers as left operands of the products that follow. bf16 and f16, sums in f32.
+// and its slopes, in registers as left operands of the products that follow. bf16 and f16, sums in f32. Rows of q and k may
+// be turned in shared memory by the angles of their positions, and their gradients turned back after they are stored.
 //
 // Figure: 201 TFLOP/s in bf16, .56 of cuDNN, which is not deterministic (as forward, H200, 2026-11-26).
 #include "attention.cuh"
+#include "rotary.cuh"
 #include "warp_product.cuh"
 
 constexpr u32 OWN = 64;
@@ -40,7 +42,8 @@ template <class T, u32 WIDTH> struct Room {
 template <class T, u32 WIDTH>
 __device__ __forceinline__ void key_gradients(const Rows<const T>& q, const Rows<const T>& k, const Rows<const T>& v,
                                               const Rows<const T>& g, const f32* lse, const f32* inner,
-                                              const Rows<T>& dk, const Rows<T>& dv, const Shape& s) {
+                                              const Rows<T>& dk, const Rows<T>& dv, const Rotation<f32>& r,
+                                              const Shape& s) {
     using Room = Room<T, WIDTH>;
     DYN_SHARED(Room, room);
     u32 tiles = ceil_div(s.keys, OWN), pair = blockIdx.x / tiles, first = blockIdx.x % tiles * OWN;
@@ -63,13 +66,22 @@ __device__ __forceinline__ void key_gradients(const Rows<const T>& q, const Rows
     copy_rows(room->second, v.of(pair, s.heads), v.position, first, s.keys, s.value_width);
     fetch(room->stages[0], 0);
 
+    if (r.k) {
+        copy_async_wait_all();
+        block_sync();
+        turn_packs<1, OWN, WIDTH>(&room->first[0][0], PITCH<WIDTH>, first, s.keys, s.width, r.k, r.half);
+    }
     f32 of_keys[WIDTH / 8][4] = {}, of_values[WIDTH / 8][4] = {}, scale = s.scale_f32 * LOG2_E;
     for (u32 from = 0, now = 0; from < s.queries; from += TILE<WIDTH>, now ^= 1) {
         // This tile has landed, and nobody reads the other stage any more.
         copy_async_wait_all();
         block_sync();
         if (from + TILE<WIDTH> < s.queries) fetch(room->stages[now ^ 1], from + TILE<WIDTH>);
-        const typename Room::Stage& stage = room->stages[now];
+        typename Room::Stage& stage = room->stages[now];
+        if (r.q) {
+            turn_packs<1, TILE<WIDTH>, WIDTH>(&stage.first[0][0], PITCH<WIDTH>, from, s.queries, s.width, r.q, r.half);
+            block_sync();
+        }
         f32 map[TILE<WIDTH> / 8][4] = {}, slopes[TILE<WIDTH> / 8][4] = {};
         room->multiply(row, stage, map, slopes);
 #pragma unroll
@@ -86,13 +98,18 @@ __device__ __forceinline__ void key_gradients(const Rows<const T>& q, const Rows
     copy_async_wait_all();
     store_rows(dk.of(pair, s.heads), dk.position, first + row, s.keys, s.width, of_keys, s.scale_f32, s.scale_f32);
     store_rows(dv.of(pair, s.heads), dv.position, first + row, s.keys, s.value_width, of_values, 1, 1);
+    if (r.k) {
+        block_sync();
+        T* own = dk.of(pair, s.heads) + first * dk.position;
+        turn_packs<-1, OWN, WIDTH>(own, dk.position, first, s.keys, s.width, r.k, r.half);
+    }
 }
 
 // dq: a block owns queries.
 template <class T, u32 WIDTH>
 __device__ __forceinline__ void query_gradient(const Rows<const T>& q, const Rows<const T>& k, const Rows<const T>& v,
                                                const Rows<const T>& g, const f32* lse, const f32* inner,
-                                               const Rows<T>& dq, const Shape& s) {
+                                               const Rows<T>& dq, const Rotation<f32>& r, const Shape& s) {
     using Room = Room<T, WIDTH>;
     DYN_SHARED(Room, room);
     u32 tiles = ceil_div(s.queries, OWN), pair = blockIdx.x / tiles, first = blockIdx.x % tiles * OWN;
@@ -114,12 +131,21 @@ __device__ __forceinline__ void query_gradient(const Rows<const T>& q, const Row
         own_inner[half] = query < s.queries ? inner[at] : 0.0f;
     }
 
+    if (r.q) {
+        copy_async_wait_all();
+        block_sync();
+        turn_packs<1, OWN, WIDTH>(&room->first[0][0], PITCH<WIDTH>, first, s.queries, s.width, r.q, r.half);
+    }
     f32 sums[WIDTH / 8][4] = {}, scale = s.scale_f32 * LOG2_E;
     for (u32 from = 0, now = 0; from < s.keys; from += TILE<WIDTH>, now ^= 1) {
         copy_async_wait_all();
         block_sync();
         if (from + TILE<WIDTH> < s.keys) fetch(room->stages[now ^ 1], from + TILE<WIDTH>);
-        const typename Room::Stage& stage = room->stages[now];
+        typename Room::Stage& stage = room->stages[now];
+        if (r.k) {
+            turn_packs<1, TILE<WIDTH>, WIDTH>(&stage.first[0][0], PITCH<WIDTH>, from, s.keys, s.width, r.k, r.half);
+            block_sync();
+        }
         f32 map[TILE<WIDTH> / 8][4] = {}, slopes[TILE<WIDTH> / 8][4] = {};
         room->multiply(row, stage, map, slopes);
 #pragma unroll
@@ -141,16 +167,21 @@ __device__ __forceinline__ void query_gradient(const Rows<const T>& q, const Row
     }
     copy_async_wait_all();
     store_rows(dq.of(pair, s.heads), dq.position, first + row, s.queries, s.width, sums, s.scale_f32, s.scale_f32);
+    if (r.q) {
+        block_sync();
+        T* own = dq.of(pair, s.heads) + first * dq.position;
+        turn_packs<-1, OWN, WIDTH>(own, dq.position, first, s.queries, s.width, r.q, r.half);
+    }
 }
 
 #define KERNEL(T, WIDTH)                                                                                               \
     extern "C" __global__ void __launch_bounds__(128) attention_dq_v2_##T##_##WIDTH(Rows<const T> q, Rows<const T> k,  \
-        Rows<const T> v, Rows<const T> g, const f32* lse, const f32* inner, Rows<T> dq, Shape s) {                     \
-        query_gradient<T, WIDTH>(q, k, v, g, lse, inner, dq, s); }                                                     \
+        Rows<const T> v, Rows<const T> g, const f32* lse, const f32* inner, Rows<T> dq, Rotation<f32> r, Shape s) {    \
+        query_gradient<T, WIDTH>(q, k, v, g, lse, inner, dq, r, s); }                                                  \
     REGISTER_KERNEL(attention_dq_v2_##T##_##WIDTH);                                                                    \
     extern "C" __global__ void __launch_bounds__(128, WIDTH > 64 ? 2 : 3) attention_dkdv_v2_##T##_##WIDTH(Rows<const T> q, Rows<const T> k,\
-        Rows<const T> v, Rows<const T> g, const f32* lse, const f32* inner, Rows<T> dk, Rows<T> dv, Shape s) {         \
-        key_gradients<T, WIDTH>(q, k, v, g, lse, inner, dk, dv, s); }                                                  \
+        Rows<const T> v, Rows<const T> g, const f32* lse, const f32* inner, Rows<T> dk, Rows<T> dv, Rotation<f32> r, Shape s) { \
+        key_gradients<T, WIDTH>(q, k, v, g, lse, inner, dk, dv, r, s); }                                               \
     REGISTER_KERNEL(attention_dkdv_v2_##T##_##WIDTH);
 #define KERNELS(T) KERNEL(T, 16) KERNEL(T, 32) KERNEL(T, 64) KERNEL(T, 96) KERNEL(T, 128)
 

@@ -3,9 +3,11 @@
 // Idea: the queries stay in registers; tiles of keys and values pass through shared memory, the next on its way while one
 // is worked on (cp.async). The scores of a tile are left in registers in the layout in which they are, once exponentials
 // are taken, the left operand of their product with the values (FlashAttention-2, Dao 2023). bf16 and f16, sums in f32.
+// Queries, and keys in every block again, may be turned in shared memory by the angles of their positions.
 //
 // Figure: 248 TFLOP/s in bf16, .58 of cuDNN (16 x 16 heads, 1024 tokens, 64 wide, H200, 2026-11-26).
 #include "attention.cuh"
+#include "rotary.cuh"
 #include "warp_product.cuh"
 
 constexpr u32 QUERIES = 64;
@@ -53,7 +55,7 @@ struct Running {
 
 template <class T, u32 WIDTH>
 __device__ __forceinline__ void forward(const Rows<const T>& q, const Rows<const T>& k, const Rows<const T>& v,
-                                        const Rows<T>& out, f32* lse, const Shape& s) {
+                                        const Rows<T>& out, f32* lse, const Rotation<f32>& r, const Shape& s) {
     using Stage = KeysAndValues<T, WIDTH>;
     DYN_SHARED(Stage, stages); // two
     u32 tiles = ceil_div(s.queries, QUERIES), pair = blockIdx.x / tiles, first = blockIdx.x % tiles * QUERIES;
@@ -71,6 +73,10 @@ __device__ __forceinline__ void forward(const Rows<const T>& q, const Rows<const
     fetch(0, 0);
     copy_async_wait_all();
     block_sync();
+    if (r.q) {
+        turn_packs<1, QUERIES, WIDTH>(&queries[0][0], PITCH<WIDTH>, first, s.queries, s.width, r.q, r.half);
+        block_sync();
+    }
     u32 own[WIDTH / 16][4];
 #pragma unroll
     for (u32 i = 0; i < WIDTH / 16; i++) load_left(own[i], queries, row, 16 * i);
@@ -86,6 +92,10 @@ __device__ __forceinline__ void forward(const Rows<const T>& q, const Rows<const
         copy_async_wait_all();
         block_sync();
         if (from + KEYS<WIDTH> < s.keys) fetch(stage ^ 1, from + KEYS<WIDTH>);
+        if (r.k) {
+            turn_packs<1, KEYS<WIDTH>, WIDTH>(&stages[stage].keys[0][0], PITCH<WIDTH>, from, s.keys, s.width, r.k, r.half);
+            block_sync();
+        }
         f32 scores[KEYS<WIDTH> / 8][4] = {}, keep[2];
         multiply_by_rows(scores, left, stages[stage].keys);
         if (from + KEYS<WIDTH> > s.keys) {
@@ -119,7 +129,8 @@ __device__ __forceinline__ void forward(const Rows<const T>& q, const Rows<const
 
 #define KERNEL(T, WIDTH)                                                                                               \
     extern "C" __global__ void __launch_bounds__(128) attention_v2_##T##_##WIDTH(Rows<const T> q, Rows<const T> k,     \
-        Rows<const T> v, Rows<T> out, f32* lse, Shape s) { forward<T, WIDTH>(q, k, v, out, lse, s); }                  \
+        Rows<const T> v, Rows<T> out, f32* lse, Rotation<f32> r, Shape s) {                                            \
+        forward<T, WIDTH>(q, k, v, out, lse, r, s); }                                                                  \
     REGISTER_KERNEL(attention_v2_##T##_##WIDTH);
 #define KERNELS(T) KERNEL(T, 16) KERNEL(T, 32) KERNEL(T, 64) KERNEL(T, 96) KERNEL(T, 128)
 
