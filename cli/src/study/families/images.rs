@@ -1,8 +1,10 @@
-//! Sums over rectangles of pixels: resizing and pooling. Bound by memory.
+//! Images: sums over rectangles of pixels (resizing, pooling), and windows of a canvas. Bound by memory.
 
 use super::{REALS, gives, moved, rung, sizes};
 use crate::study::{Case, Family};
+use tensor::ops::patches::{self, Patches};
 use tensor::ops::pool::Pool;
+use tensor::{Result, Tensor};
 
 const IMAGES: &str = "images x channels x side";
 const SMALL: &[&[usize]] = &[&[2, 16, 6]];
@@ -58,6 +60,56 @@ pub(crate) static WINDOW: Family = Family {
                 let [n, c, side] = sizes(size);
                 let x = operands.image(&[n, c, 2 * side, 2 * side])?;
                 gives(move || x.average_pool(&PAIRS))
+            },
+        },
+    ],
+};
+
+const CANVASES: &str = "canvases x channels x side";
+const SMALL_CANVASES: &[&[usize]] = &[&[2, 3, 8]];
+const CPU_CANVASES: &[&[usize]] = &[&[4, 4, 256]];
+const GPU_CANVASES: &[&[usize]] = &[&[16, 4, 1024]];
+
+/// Windows of half a canvas, each half over the next.
+fn windows(side: usize) -> Result<Patches> {
+    patches::grid([side; 2], [side / 2; 2], [side / 4; 2])
+}
+
+pub(crate) static PATCHES: Family = Family {
+    name: "patches",
+    processor: [
+        rung("pixel by pixel of every window", &["patches/reference.rs"]),
+        rung("a line of a window, or of the canvas, at a time", &["patches/work.rs"]),
+    ],
+    gpu: &[rung("a thread an element of the result; a pixel looks for the windows over it", &["patches/patches.cu"])],
+    cases: &[
+        Case {
+            op: "gather_patches",
+            axes: CANVASES,
+            numbers: REALS,
+            small: SMALL_CANVASES,
+            cpu: CPU_CANVASES,
+            gpu: GPU_CANVASES,
+            terms: moved,
+            make: |operands, size| {
+                let [n, c, side] = sizes(size);
+                let (x, p) = (operands.normal(&[n, c, side, side])?, windows(side)?);
+                gives(move || x.gather_patches(&p))
+            },
+        },
+        Case {
+            op: "average_patches",
+            axes: CANVASES,
+            numbers: REALS,
+            small: SMALL_CANVASES,
+            cpu: CPU_CANVASES,
+            gpu: GPU_CANVASES,
+            terms: |_| 4,
+            make: |operands, size| {
+                let ([n, c, side], p) = (sizes(size), windows(sizes::<3>(size)[2])?);
+                let y = operands.normal(&[n, p.offsets().len(), c, side / 2, side / 2])?;
+                let shares = Tensor::patch_shares(operands.device(), operands.dtype(), &p, None)?;
+                gives(move || y.average_patches(&p, &shares))
             },
         },
     ],

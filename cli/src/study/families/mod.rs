@@ -15,7 +15,7 @@ use super::{Family, Numbers, Run, Rung};
 use tensor::{Result, Tensor};
 
 /// Every family that has kernels.
-pub static ALL: [&Family; 20] = [
+pub static ALL: [&Family; 21] = [
     &products::MATMUL,
     &products::CONV,
     &products::ATTENTION,
@@ -32,6 +32,7 @@ pub static ALL: [&Family; 20] = [
     &updates::RANDOM,
     &updates::OPTIM,
     &images::WINDOW,
+    &images::PATCHES,
     &matrices::GRAM,
     &matrices::CHOLESKY,
     &matrices::TRIANGULAR,

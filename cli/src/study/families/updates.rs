@@ -1,16 +1,20 @@
 //! Random numbers, and the updates of parameters in place. Bound by memory.
 
-use super::{F32, REALS, give, gives, moved, one, rung};
+use super::{F32, give, gives, moved, one, rung, sizes};
 use crate::study::{Case, Family};
-use tensor::Tensor;
-use tensor::ops::optim::{self, Adam, AdamStep, Numbers, Rate, Slot};
+use tensor::ops::optim::{self, Adam, AdamStep, Rate, Slot};
 use tensor::ops::pointwise::Function;
 use tensor::ops::random::Stream;
+use tensor::{Result, Tensor};
 
 const ELEMENTS: &str = "elements";
 const SMALL: &[&[usize]] = &[&[1000]];
 const CPU: &[&[usize]] = &[&[4194304]];
 const GPU: &[&[usize]] = &[&[33554432]];
+const LISTS: &str = "parameters x elements";
+const SMALL_LISTS: &[&[usize]] = &[&[3, 1003]];
+const CPU_LISTS: &[&[usize]] = &[&[1, 4194304]];
+const GPU_LISTS: &[&[usize]] = &[&[1, 33554432], &[64, 65536]];
 const STREAM: Stream = Stream { seed: 7, purpose: 1, step: 0 };
 
 pub(crate) static RANDOM: Family = Family {
@@ -56,51 +60,59 @@ pub(crate) static OPTIM: Family = Family {
         rung("the same loops, without fused steps", &["optim/adam.rs", "optim/ema.rs"]),
         rung("compiled for each instruction set, one pass", &["optim/adam.rs", "optim/sum_of_squares.rs"]),
     ],
-    gpu: &[rung("a list of tensors a launch, one pass, 16 bytes at a time", &["optim/optim.cu"])],
+    gpu: &[rung("a list of parameters a launch, one pass, 16 bytes at a time", &["optim/optim.cu"])],
     cases: &[
         Case {
             op: "adam",
-            axes: ELEMENTS,
+            axes: LISTS,
             numbers: F32,
-            small: SMALL,
-            cpu: CPU,
-            gpu: GPU,
+            small: SMALL_LISTS,
+            cpu: CPU_LISTS,
+            gpu: GPU_LISTS,
             terms: one,
             make: |operands, size| {
-                let (param, gradient) = (operands.normal(size)?, operands.normal(size)?);
-                let (m, v) = (operands.normal(size)?, operands.normal(size)?.map(Function::Square, 0)?);
-                let (step, slots) = (AdamStep::new(&Adam::default(), 1e-3, 10, 1.0), [Slot { param, gradient, m, v }]);
+                let [count, elements] = sizes(size);
+                let draw = || operands.normal(&[elements]);
+                let slot =
+                    || Ok(Slot { param: draw()?, gradient: draw()?, m: draw()?, v: draw()?.map(Function::Square, 0)? });
+                let slots = (0..count).map(|_| slot()).collect::<Result<Vec<_>>>()?;
+                let step = AdamStep::new(&Adam::default(), 1e-3, 10, 1.0);
                 give(move || {
-                    optim::adam(Numbers::Given(&step), &slots)?;
-                    let [Slot { param, m, v, .. }] = &slots;
-                    Ok(vec![param.clone(), m.clone(), v.clone()])
+                    optim::adam(optim::Numbers::Given(&step), &slots)?;
+                    Ok(slots.iter().flat_map(|slot| [&slot.param, &slot.m, &slot.v]).cloned().collect())
                 })
             },
         },
         Case {
             op: "moving average",
-            axes: ELEMENTS,
+            axes: LISTS,
             numbers: F32,
-            small: SMALL,
-            cpu: CPU,
-            gpu: GPU,
+            small: SMALL_LISTS,
+            cpu: CPU_LISTS,
+            gpu: GPU_LISTS,
             terms: one,
             make: |operands, size| {
-                let pair = [(operands.normal(size)?, operands.normal(size)?)];
-                gives(move || optim::ema(Rate::Given(0.1), &pair).map(|()| pair[0].0.clone()))
+                let [count, elements] = sizes(size);
+                let slot = |_| Ok((operands.normal(&[elements])?, operands.normal(&[elements])?));
+                let slots = (0..count).map(slot).collect::<Result<Vec<_>>>()?;
+                give(move || {
+                    optim::ema(Rate::Given(0.1), &slots)?;
+                    Ok(slots.iter().map(|(average, _)| average.clone()).collect())
+                })
             },
         },
         Case {
-            op: "sum of squares",
-            axes: ELEMENTS,
-            numbers: REALS,
-            small: SMALL,
-            cpu: CPU,
-            gpu: GPU,
-            terms: |size| size[0],
+            op: "sums of squares",
+            axes: LISTS,
+            numbers: F32,
+            small: SMALL_LISTS,
+            cpu: CPU_LISTS,
+            gpu: GPU_LISTS,
+            terms: |size| size[1],
             make: |operands, size| {
-                let x = operands.normal(size)?;
-                gives(move || x.sum_of_squares())
+                let [count, elements] = sizes(size);
+                let all = (0..count).map(|_| operands.normal(&[elements])).collect::<Result<Vec<_>>>()?;
+                gives(move || optim::squares(&all.iter().collect::<Vec<_>>()))
             },
         },
     ],
