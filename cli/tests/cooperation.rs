@@ -6,10 +6,11 @@ use common::Home;
 use std::fs;
 
 const CDPS: [&str; 10] = ["compose", "cdps", "--target", "3", "--agents", "2", "--models", "models", "--steps", "4"];
-const TINY: [&str; 7] = [
+const TINY: [&str; 8] = [
     "network.channels=[8]",
     "points=4",
     "sampling_points=4",
+    "sampling_count=3",
     "batch=3",
     "teaching.works=5",
     "teaching.points=4",
@@ -30,11 +31,11 @@ fn same(home: &Home, a: &str, b: &str, file: &str) {
 fn one_seed_one_picture() {
     let home = Home::with_models();
     let compose = |out: &'static str, batch: &'static str, threads: &'static str| {
-        let more = ["--samples", "37", "--out", out, "--batch", batch, "--threads", threads];
+        let more = ["--samples", "19", "--out", out, "--batch", batch, "--threads", threads];
         home.succeed(&[&CDPS[..], &more].concat());
     };
     compose("a", "1", "1");
-    for (out, batch, threads) in [("b", "8", "2"), ("c", "36", "1"), ("d", "37", "2")] {
+    for (out, batch, threads) in [("b", "8", "2"), ("c", "18", "1"), ("d", "19", "2")] {
         compose(out, batch, threads);
         for file in ["samples.safetensors", "samples.png", "scores.jsonl"] {
             same(&home, "a", out, file);
@@ -42,7 +43,7 @@ fn one_seed_one_picture() {
     }
     let compare = home.succeed(&["compare", "a", "b", "--tilt", "5", "--out", "ab"]);
     assert!(compare.contains("runs  2"), "{compare}");
-    home.succeed(&[&CDPS[..], &["--samples", "37", "--out", "other", "--seed", "1"]].concat());
+    home.succeed(&[&CDPS[..], &["--samples", "19", "--out", "other", "--seed", "1"]].concat());
     let unlike = home.fail(2, &["compare", "a", "other"]);
     assert!(unlike.contains("a and other differ in more than the method"), "{unlike}");
     let no_run = home.fail(2, &["compare", "models"]);
@@ -101,12 +102,12 @@ fn what_compose_tells() {
 fn controls_are_trained_killed_resumed_and_played() {
     let home = Home::with_models();
     for (out, killed, scheme) in [
-        ("joint", "joint-killed", &["--set", "updates=12"][..]),
+        ("joint", "joint-killed", &["--set", "updates=6"][..]),
         ("turns", "turns-killed", &["--scheme", "control-wise", "--set", "outer=3", "--set", "inner=2"]),
         (
             "jacobi",
             "jacobi-killed",
-            &["--scheme", "control-wise", "--set", "outer=3", "--set", "inner=2", "--set", "order=jacobi"],
+            &["--scheme", "control-wise", "--set", "outer=2", "--set", "inner=2", "--set", "order=jacobi"],
         ),
     ] {
         let settings = [scheme, &["--set", "checkpoint_every=0", "--set", "mask_lr=1e-2"]].concat();

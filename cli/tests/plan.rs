@@ -55,7 +55,9 @@ fn controls_under_both_choices_of_memory() {
     let home = Home::with_models();
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
     let taught = ["teaching.works=9", "teaching.points=5", "teaching.studies=4"];
-    let tiny = [&["network.channels=[8,8]", "points=9", "sampling_points=3", "batch=8"][..], &taught].concat();
+    let tiny =
+        [&["network.channels=[8,8]", "points=9", "sampling_points=3", "sampling_count=9", "batch=8"][..], &taught]
+            .concat();
     let mut peaks = vec![];
     for memory in ["memory=states", "memory=store-all"] {
         let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=3"]].concat());
@@ -86,7 +88,15 @@ fn digits_made_together() {
         holds(&home, &[&cdps[..], &more].concat(), &[]);
     }
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--out", "run"];
-    let tiny = ["network.channels=[8,8]", "points=3", "sampling_points=2", "batch=2", "updates=1", "teaching.works=0"];
+    let tiny = [
+        "network.channels=[8,8]",
+        "points=3",
+        "sampling_points=2",
+        "sampling_count=2",
+        "batch=2",
+        "updates=1",
+        "teaching.works=0",
+    ];
     home.succeed(&[&train[..], &tiny.map(|set| ["--set", set]).concat()].concat());
     let cmad = ["compose", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--model", "run/model"];
     holds(&home, &[&cmad[..], &["--samples", "9", "--batch", "5", "--steps", "7"]].concat(), &[]);

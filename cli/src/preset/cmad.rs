@@ -12,6 +12,9 @@ pub struct CmadPreset {
     pub points: usize,
     /// Points of the time grid in the evaluation at the end.
     pub sampling_points: usize,
+    /// Digits that it makes then; 64 where a preset of an earlier run does not say.
+    #[serde(default = "sixty_four")]
+    pub sampling_count: u64,
     /// Weight of the control's energy: one figure, or one for each agent.
     #[serde(deserialize_with = "one_or_more")]
     pub lambda: Vec<f64>,
@@ -220,6 +223,10 @@ impl CostTerms {
     }
 }
 
+fn sixty_four() -> u64 {
+    64
+}
+
 impl Preset for CmadPreset {
     const BUILT_IN: &'static [(&'static str, &'static str)] = &[
         ("small", include_str!("../../presets/cmad/small.toml")),
@@ -227,6 +234,9 @@ impl Preset for CmadPreset {
     ];
 
     fn check(&self) -> Result<(), String> {
+        if !(2..=100_000).contains(&self.sampling_count) {
+            return Err(format!("`sampling_count` is {}, give 2 to 100000", self.sampling_count));
+        }
         let taught = self.teaching.points;
         for (key, points) in
             [("points", self.points), ("sampling_points", self.sampling_points), ("teaching.points", taught)]

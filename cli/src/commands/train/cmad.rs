@@ -137,9 +137,6 @@ struct Line {
     seconds: f64,
 }
 
-/// Trajectories of the trial at the end, which no update saw.
-const TRIAL: u64 = 64;
-
 impl School {
     fn new(
         asked: &Asked,
@@ -288,7 +285,7 @@ impl School {
             steering,
             device: &self.device,
             points: self.preset.sampling_points,
-            samples: 0..TRIAL,
+            samples: 0..self.preset.sampling_count,
             batch: 32,
             seed: self.seed,
         }

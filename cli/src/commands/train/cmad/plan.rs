@@ -1,6 +1,6 @@
 //! What a training of controls will take, under each choice of memory.
 
-use super::{School, TRIAL};
+use super::School;
 use crate::cmad::Scores;
 use crate::plan::{Plan, Rehearsal, bytes, flops, table};
 use crate::preset::Memory;
@@ -31,7 +31,13 @@ impl School {
         let chosen = updates.iter().find(|(_, chosen, _)| *chosen).map(|(_, _, update)| *update).unwrap_or_default();
         let steering = self.training.steering();
         let trial = self.trial(&steering).rehearse(&mut rehearsal)?;
-        let scores = Scores::rehearse(&mut rehearsal, TRIAL as usize, &self.ensemble, &self.terms, &device)?;
+        let scores = Scores::rehearse(
+            &mut rehearsal,
+            self.preset.sampling_count as usize,
+            &self.ensemble,
+            &self.terms,
+            &device,
+        )?;
         let plan = teaching.then(chosen.times(self.updates() as f64)).then(trial).then(scores);
         let summary = rehearsal.summary(record, plan).metric("memory", choices(&updates));
         Ok(summary.told_as("\n").told_as(&for_people(&updates)))
