@@ -56,11 +56,11 @@ fn controls_under_both_choices_of_memory() {
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
     let taught = ["teaching.works=9", "teaching.points=5", "teaching.studies=4"];
     let tiny =
-        [&["network.channels=[8,8]", "points=9", "sampling_points=3", "sampling_count=9", "batch=8"][..], &taught]
+        [&["network.channels=[8,8]", "points=7", "sampling_points=3", "sampling_count=6", "batch=4"][..], &taught]
             .concat();
     let mut peaks = vec![];
     for memory in ["memory=states", "memory=store-all"] {
-        let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=3"]].concat());
+        let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=2"]].concat());
         let choices = &plan["metrics"]["memory"];
         let chosen = &choices[memory.split('=').nth(1).unwrap()];
         assert_eq!((&chosen["chosen"], choices.as_object().unwrap().len()), (&true.into(), 2));

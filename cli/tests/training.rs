@@ -128,8 +128,8 @@ fn resident(process: u32) -> Option<u64> {
 #[cfg(target_os = "linux")]
 fn memory_is_flat_over_two_thousand_updates() {
     let home = Home::new();
-    let network = ["network.channels=[4,8]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
-    let settings = [&network[..], &["steps=2000", "batch=2", "checkpoint_every=0.2"]].concat();
+    let network = ["network.channels=[4,4]", "network.attention=[false,true]", "network.groups=2", "network.head=4"];
+    let settings = [&network[..], &["steps=2000", "batch=1", "checkpoint_every=0.2"]].concat();
     let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
     let train = ["train", "mnist-score", "--data", ".", "--out", "run", "--threads", "1", "--quiet"];
     let mut child = home.command(&[&train[..], &settings].concat()).spawn().unwrap();
