@@ -43,7 +43,7 @@ pub struct Slot<'a> {
 pub enum Numbers<'a> {
     /// Here.
     Given(&'a AdamStep),
-    /// In the device's memory: [`AdamStep::array`], `[8]`, f64; a recorded step of a GPU reads them anew at every replay.
+    /// In the device's memory: `AdamStep::array`, `[8]`, f64; a recorded step of a GPU reads them anew at every replay.
     Table(View<'a>),
 }
 

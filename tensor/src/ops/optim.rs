@@ -27,7 +27,7 @@ pub struct Slot {
 pub enum Numbers<'a> {
     /// Here.
     Given(&'a AdamStep),
-    /// On the device: [`AdamStep::array`], `[8]`, f64; a recorded step reads them anew at every replay.
+    /// On the device: `AdamStep::array`, `[8]`, f64; a recorded step reads them anew at every replay.
     Table(&'a Tensor),
 }
 
