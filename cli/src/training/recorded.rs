@@ -61,7 +61,8 @@ impl Recorded {
             return told.read(optimizer);
         }
         let read = self.make(objective, optimizer, ema)?.read(optimizer)?;
-        self.graph = Some(device.record(|| self.make(objective, optimizer, ema))?);
+        // Where the pool has not yet all that it takes, the next update tries again.
+        self.graph = device.record(|| self.make(objective, optimizer, ema)).ok();
         Ok(read)
     }
 

@@ -128,12 +128,15 @@ impl<'a> Recorded<'a> {
         drop(next);
         if self.rows[step + 1..].iter().any(|row| Terms::of(row) == terms) {
             drop(clean.value().copy()?); // one more of those that stay
-            let (graph, clean) = x.device().clone().record(|| {
+            let recorded = x.device().clone().record(|| {
                 let made = self.advance(terms)?;
                 x.overwrite(made.next.value())?;
                 crate::Result::Ok(made.clean.value().clone())
-            })?;
-            self.recordings.push(Recording { terms, graph, clean });
+            });
+            // Where the pool has not yet all that it takes, the step stays as it is, and the next one tries again.
+            if let Ok((graph, clean)) = recorded {
+                self.recordings.push(Recording { terms, graph, clean });
+            }
         }
         Ok(clean.value().clone())
     }
