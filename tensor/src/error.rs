@@ -39,8 +39,10 @@ pub enum Kind {
     #[error("{0}")]
     NoDevice(String),
     /// The pool's limit, or the machine's.
-    #[error("out of memory: {requested} bytes asked for with {live} in use (limit {limit}); use a smaller batch")]
+    #[error("{op}: out of memory: {requested} bytes asked for with {live} in use (limit {limit}); use a smaller batch")]
     OutOfMemory {
+        /// The op.
+        op: &'static str,
         /// Bytes asked for.
         requested: usize,
         /// Bytes in use.
@@ -72,6 +74,16 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> &Kind {
         &self.0.0
+    }
+
+    /// The same, of a device that did not do what `op` needs: that names the op.
+    pub(crate) fn of(self, op: &'static str) -> Error {
+        match *self.0 {
+            (Kind::Kernel(KernelError::Device { what }), at) => {
+                Error(Box::new((Kind::Kernel(KernelError::Device { what: format!("{op}: {what}") }), at)))
+            }
+            other => Error(Box::new(other)),
+        }
     }
 
     /// Where in the caller's source.

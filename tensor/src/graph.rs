@@ -32,10 +32,22 @@ pub(crate) struct Parts {
 }
 
 impl Device {
+    /// Does what `body` asks for, so that it can be recorded next: its kernels are loaded then, and blocks wait for all that
+    /// it takes. Whether there was memory for that.
+    pub fn rehearse<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<(T, bool), E> {
+        self.pool().start_rehearsal();
+        let made = body();
+        let ready = self.pool().stop_rehearsal()?;
+        Ok((made?, ready))
+    }
+
     /// Records what `body` asks for, instead of doing it, and gives back what it made.
     ///
-    /// Run `body` once or twice before: kernels must be loaded and the pool must hold what it needs, since nothing can be
-    /// allocated, loaded or waited for while recording; an attempt is an error. Only a GPU records.
+    /// [`Device::rehearse`] `body` before: nothing can be allocated, loaded or waited for while recording; an attempt is an
+    /// error. Only a GPU records.
     pub fn record<T, E: From<Error>>(
         &self,
         body: impl FnOnce() -> std::result::Result<T, E>,
@@ -78,6 +90,7 @@ impl Graph {
     /// Does the recorded work again, in the order of the device's stream.
     pub fn replay(&mut self) -> Result<()> {
         self.device.count(self.cost);
+        self.device.pool().count_replay();
         self.parts.written.iter().filter_map(Weak::upgrade).for_each(|storage| storage.bump());
         self.inner.as_mut().map_or(Ok(()), |inner| Ok(inner.replay()?))
     }

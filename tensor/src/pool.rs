@@ -29,6 +29,8 @@ pub struct Account {
     pub system_allocations: usize,
     /// Times the host waited for, or read back from, the device.
     pub syncs: usize,
+    /// Times a recording was replayed.
+    pub replays: usize,
 }
 
 /// A device's memory.
@@ -48,6 +50,21 @@ struct State {
     recordings: u64,
     /// Of every recording that lives, the blocks that wait for use in it.
     kept: BTreeMap<u64, Vec<Block>>,
+    rehearsal: Option<BTreeMap<usize, Demand>>,
+}
+
+/// How many blocks of a class a rehearsal took and has not given back: now, and at the most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    now: isize,
+    most: isize,
+}
+
+impl Demand {
+    fn changes(&mut self, by: isize) {
+        self.now += by;
+        self.most = self.most.max(self.now);
+    }
 }
 
 impl Pool {
@@ -67,12 +84,12 @@ impl Pool {
         self.reuse
     }
 
-    /// A block of `bytes` bytes of unspecified content.
-    pub fn take(&self, bytes: usize) -> Result<Block> {
+    /// A block of `bytes` bytes of unspecified content, for `op`.
+    pub fn take(&self, op: &'static str, bytes: usize) -> Result<Block> {
         let class = if self.reuse { size_class(bytes) } else { bytes.max(1) };
         let mut state = self.state();
         let live = state.account.requested;
-        let full = || Kind::OutOfMemory { requested: bytes, live, limit: self.limit };
+        let full = || Kind::OutOfMemory { op, requested: bytes, live, limit: self.limit };
         if live.saturating_add(bytes) > self.limit {
             return Err(full().into());
         }
@@ -83,13 +100,9 @@ impl Pool {
             .and_then(|own| own.iter().position(|block| block.capacity() == class).map(|at| own.swap_remove(at)));
         let mut block = match own.or_else(|| state.free.get_mut(&class).and_then(Vec::pop)) {
             Some(block) => block,
-            None => {
-                let block = Block::new(&self.source, class)?.ok_or_else(full)?;
-                state.account.reserved += class;
-                state.account.system_allocations += 1;
-                block
-            }
+            None => self.add(&mut state, class).map_err(|error| error.of(op))?.ok_or_else(full)?,
         };
+        state.demand(class, 1);
         block.set_used(bytes);
         block.set_recording(recording);
         state.account.requested += bytes;
@@ -101,7 +114,39 @@ impl Pool {
     pub fn give(&self, block: Block) {
         let mut state = self.state();
         state.account.requested -= block.used();
+        state.demand(block.capacity(), -1);
         self.put(&mut state, block);
+    }
+
+    /// A block from the system; nothing when there are no more.
+    fn add(&self, state: &mut State, class: usize) -> Result<Option<Block>> {
+        let block = Block::new(&self.source, class)?;
+        if block.is_some() {
+            state.account.reserved += class;
+            state.account.system_allocations += 1;
+        }
+        Ok(block)
+    }
+
+    /// From now on it is watched how many blocks of each class are in use at one time.
+    pub(crate) fn start_rehearsal(&self) {
+        self.state().rehearsal = Some(BTreeMap::new());
+    }
+
+    /// Lets as many blocks wait as were in use at one time, so that a recording of the same can take them. Whether there is
+    /// memory for them.
+    pub(crate) fn stop_rehearsal(&self) -> Result<bool> {
+        let mut state = self.state();
+        if !self.reuse {
+            return Ok(false);
+        }
+        for (class, demand) in state.rehearsal.take().unwrap_or_default() {
+            while (state.free.get(&class).map_or(0, Vec::len) as isize) < demand.most {
+                let Some(block) = self.add(&mut state, class)? else { return Ok(false) };
+                self.put(&mut state, block);
+            }
+        }
+        Ok(true)
     }
 
     /// From now on blocks are those of a new recording, whose number this is.
@@ -154,6 +199,11 @@ impl Pool {
         self.state().account.syncs += 1;
     }
 
+    /// Counts a replay.
+    pub(crate) fn count_replay(&self) {
+        self.state().account.replays += 1;
+    }
+
     /// Gives blocks that wait for use back to the system.
     pub fn trim(&self) {
         let mut state = self.state();
@@ -165,6 +215,15 @@ impl Pool {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while the lock is held leaves plain numbers and lists, all valid.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// Tells a rehearsal under way.
+    fn demand(&mut self, class: usize, change: isize) {
+        if let Some(rehearsal) = &mut self.rehearsal {
+            rehearsal.entry(class).or_default().changes(change);
+        }
     }
 }
 
@@ -190,11 +249,11 @@ mod tests {
     #[test]
     fn a_freed_block_is_used_again_and_the_accounts_tell() {
         let pool = Pool::new(Source::Host, 1 << 20);
-        let first = pool.take(1000).unwrap();
+        let first = pool.take("test", 1000).unwrap();
         let address = |block: &Block| block.data().host("test").unwrap().as_ptr();
         let before = address(&first);
         pool.give(first);
-        let second = pool.take(990).unwrap();
+        let second = pool.take("test", 990).unwrap();
         assert_eq!(address(&second), before);
         let account = pool.account();
         assert_eq!((account.requested, account.requested_peak, account.system_allocations), (990, 1000, 1));
@@ -204,9 +263,25 @@ mod tests {
     }
 
     #[test]
+    fn after_a_rehearsal_what_it_took_at_one_time_waits() {
+        let pool = Pool::new(Source::Host, 1 << 20);
+        pool.start_rehearsal();
+        let held = [pool.take("test", 1000).unwrap(), pool.take("test", 1000).unwrap()];
+        pool.give(pool.take("test", 5000).unwrap());
+        pool.give(pool.take("test", 5000).unwrap());
+        assert!(pool.stop_rehearsal().unwrap());
+        let before = pool.account().system_allocations;
+        assert_eq!(before, 5, "two held, two like them, and one that was given back");
+        let again =
+            [pool.take("test", 1000).unwrap(), pool.take("test", 1000).unwrap(), pool.take("test", 5000).unwrap()];
+        assert_eq!(pool.account().system_allocations, before);
+        held.into_iter().chain(again).for_each(|block| pool.give(block));
+    }
+
+    #[test]
     fn the_limit_is_an_error_with_numbers() {
         let pool = Pool::new(Source::Host, 100);
-        let error = pool.take(101).unwrap_err().to_string();
+        let error = pool.take("test", 101).unwrap_err().to_string();
         assert!(error.contains("101 bytes") && error.contains("limit 100"), "{error}");
     }
 }

@@ -33,8 +33,8 @@ struct Derived {
 }
 
 impl Storage {
-    pub(crate) fn new(device: &Device, bytes: usize) -> Result<Arc<Storage>> {
-        let block = device.pool().take(bytes)?;
+    pub(crate) fn new(op: &'static str, device: &Device, bytes: usize) -> Result<Arc<Storage>> {
+        let block = device.pool().take(op, bytes)?;
         let storage = Arc::new(Storage {
             recorded: block.recording() != 0,
             block: RwLock::new(Some(block)),

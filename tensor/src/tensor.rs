@@ -17,19 +17,25 @@ pub struct Tensor {
 impl Tensor {
     /// Memory of unspecified content in a dense `layout`; for ops that write all of it.
     #[track_caller]
-    pub(crate) fn empty(device: &Device, dtype: DType, layout: Layout) -> Result<Tensor> {
-        Ok(Tensor { storage: Storage::new(device, layout.count() * dtype.size())?, layout, dtype })
+    pub(crate) fn empty(op: &'static str, device: &Device, dtype: DType, layout: Layout) -> Result<Tensor> {
+        Ok(Tensor { storage: Storage::new(op, device, layout.count() * dtype.size())?, layout, dtype })
     }
 
     /// Row-major, `value` everywhere (rounded to the dtype).
     #[track_caller]
     pub fn full(device: &Device, dtype: DType, shape: &[usize], value: f64) -> Result<Tensor> {
-        Tensor::full_in(device, dtype, Layout::contiguous(dims("full", shape)?), value)
+        Tensor::full_in("full", device, dtype, Layout::contiguous(dims("full", shape)?), value)
     }
 
     /// `value` everywhere, in a dense `layout`.
-    pub(crate) fn full_in(device: &Device, dtype: DType, layout: Layout, value: f64) -> Result<Tensor> {
-        let tensor = Tensor::empty(device, dtype, layout)?;
+    pub(crate) fn full_in(
+        op: &'static str,
+        device: &Device,
+        dtype: DType,
+        layout: Layout,
+        value: f64,
+    ) -> Result<Tensor> {
+        let tensor = Tensor::empty(op, device, dtype, layout)?;
         let cost = kernels::copy::fill_cost(&layout, dtype);
         tensor.fill_with(cost, |out| kernels::copy::fill(device.kernels(), value, out))?;
         Ok(tensor)
@@ -48,7 +54,7 @@ impl Tensor {
         if shape.count() != data.len() {
             return Err(Error::shape("from_slice", format!("{} numbers do not fill shape {shape:?}", data.len())));
         }
-        let tensor = Tensor::empty(device, T::DTYPE, Layout::contiguous(shape))?;
+        let tensor = Tensor::empty("from_slice", device, T::DTYPE, Layout::contiguous(shape))?;
         tensor.storage.write("from_slice")?.fill(bytemuck(data))?;
         Ok(tensor)
     }

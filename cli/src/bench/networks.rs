@@ -97,7 +97,7 @@ fn recorded<T>(bench: &mut Bench, name: &str, body: impl Fn() -> nn::Result<T>) 
     if !bench.wants(&name) {
         return Ok(());
     }
-    drop(body()?); // so that the pool gets what the recording needs
+    drop(bench.device.rehearse(&body)?);
     let (mut recording, _made) = bench.device.record(&body)?;
     bench.time::<nn::Error>(&name, || Ok(recording.replay()?))
 }

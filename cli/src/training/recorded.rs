@@ -23,8 +23,7 @@ struct Told {
 }
 
 impl Recorded {
-    /// Not recorded yet: the first update is made as it is, so that kernels are loaded and the pool holds what the recording
-    /// takes from it.
+    /// Not recorded yet: the first update is a rehearsal.
     pub(super) fn new(inputs: &[Tensor]) -> anyhow::Result<Option<Recorded>> {
         let Some(device) = inputs.first().map(Tensor::device).filter(|device| device.records()) else {
             return Ok(None);
@@ -60,9 +59,11 @@ impl Recorded {
             graph.replay()?;
             return told.read(optimizer);
         }
-        let read = self.make(objective, optimizer, ema)?.read(optimizer)?;
-        // Where the pool has not yet all that it takes, the next update tries again.
-        self.graph = device.record(|| self.make(objective, optimizer, ema)).ok();
+        let (told, ready) = device.rehearse(|| self.make(objective, optimizer, ema))?;
+        let read = told.read(optimizer)?;
+        if ready {
+            self.graph = Some(device.record(|| self.make(objective, optimizer, ema))?);
+        }
         Ok(read)
     }
 

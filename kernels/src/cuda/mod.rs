@@ -154,7 +154,7 @@ impl CudaContext {
         if !self.is_capturing() {
             return Ok(());
         }
-        Err(failed(format!("{what} while a CUDA graph is recorded; run the step twice before recording it")))
+        Err(failed(format!("{what} while a CUDA graph is recorded; rehearse it first")))
     }
 
     /// Whether products of f32 may round their operands to tf32, which has 10 bits of mantissa: not unless asked for.

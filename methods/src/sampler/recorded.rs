@@ -10,7 +10,7 @@ use super::{Draw, Moment};
 use crate::denoiser::{Condition, Denoiser, Tabulated};
 use crate::error::Result;
 use crate::noise::Purpose;
-use crate::table::{Row, Step, Table};
+use crate::table::{Row, Table};
 use autograd::Var;
 use std::ops::Range;
 use tensor::{DType, Graph, Tensor};
@@ -121,28 +121,17 @@ impl<'a> Recorded<'a> {
             made.graph.replay()?;
             return Ok(made.clean.clone());
         }
-        // The first of its kind runs as it is: kernels are loaded, and the pool gets what a recording will take from it.
-        let Step { clean, next } = self.advance(terms)?;
-        let mut x = self.x.clone();
-        x.overwrite(next.value())?;
-        drop(next);
-        if self.rows[step + 1..].iter().any(|row| Terms::of(row) == terms) {
-            drop(clean.value().copy()?); // one more of those that stay
-            let recorded = x.device().clone().record(|| {
-                let made = self.advance(terms)?;
-                x.overwrite(made.next.value())?;
-                crate::Result::Ok(made.clean.value().clone())
-            });
-            // Where the pool has not yet all that it takes, the step stays as it is, and the next one tries again.
-            if let Ok((graph, clean)) = recorded {
-                self.recordings.push(Recording { terms, graph, clean });
-            }
+        let device = self.x.device().clone();
+        let (clean, ready) = device.rehearse(|| self.advance(terms))?;
+        if ready && self.rows[step + 1..].iter().any(|row| Terms::of(row) == terms) {
+            let (graph, clean) = device.record(|| self.advance(terms))?;
+            self.recordings.push(Recording { terms, graph, clean });
         }
-        Ok(clean.value().clone())
+        Ok(clean)
     }
 
-    /// [`Row::step`] by the numbers of `self.row`.
-    fn advance(&self, terms: Terms) -> Result<Step> {
+    /// [`Row::step`] by the numbers of `self.row`, from `self.x` to there; the clean estimate.
+    fn advance(&self, terms: Terms) -> Result<Tensor> {
         let by = |from: usize, inputs: &[&Var]| -> Result<Var> {
             Ok(Var::combine_by(&self.row.narrow(0, from, inputs.len())?, inputs)?)
         };
@@ -161,7 +150,8 @@ impl<'a> Recorded<'a> {
         if terms.corrected {
             next = by(CORRECTION, &[&x, &clean, &next, &denoise(&next, 1)?])?;
         }
-        Ok(Step { clean, next })
+        self.x.clone().overwrite(next.value())?;
+        Ok(clean.value().clone())
     }
 }
 

@@ -103,13 +103,16 @@ fn attend([q, k, v]: [&Tensor; 3], rotation: Option<&Rotation>, p: &Attention) -
         return Err(wrong(q, k, v));
     }
     let dims = |shape: &[usize]| crate::tensor::dims("attention", shape);
-    let out = Tensor::empty(&device, dtype, Layout::in_order(dims(&[b, h, s, f])?, &[0, 2, 1, 3]))?;
-    let lse = Tensor::empty(&device, dtype.wide(), Layout::contiguous(dims(&[b, h, s])?))?;
+    let out = Tensor::empty("attention", &device, dtype, Layout::in_order(dims(&[b, h, s, f])?, &[0, 2, 1, 3]))?;
+    let lse = Tensor::empty("attention", &device, dtype.wide(), Layout::contiguous(dims(&[b, h, s])?))?;
     let [q, k, v] = [q, k, v].map(rows);
     let (q, k, v) = (q?, k?, v?);
     let d = device.kernels();
-    let space =
-        scratch(&device, attention::forward_scratch(d, rotation.is_some(), q.layout(), k.layout(), v.layout(), dtype))?;
+    let space = scratch(
+        "attention",
+        &device,
+        attention::forward_scratch(d, rotation.is_some(), q.layout(), k.layout(), v.layout(), dtype),
+    )?;
     {
         let mut space = space.storage().write("attention")?;
         let (q, k, v) = (q.read("attention")?, k.read("attention")?, v.read("attention")?);
@@ -143,12 +146,13 @@ fn attend_backward(
 ) -> Result<[Tensor; 3]> {
     let (device, dtype) = common("attention", &[q, k, v, out, cotangent])?;
     let rotation = rotation.map(|rotation| rotation.on(&device, dtype)).transpose()?;
-    let like = |x: &Tensor| Tensor::empty(&device, dtype, Layout::in_order(x.dims(), &[0, 2, 1, 3]));
+    let like = |x: &Tensor| Tensor::empty("attention", &device, dtype, Layout::in_order(x.dims(), &[0, 2, 1, 3]));
     let (dq, dk, dv) = (like(q)?, like(k)?, like(v)?);
     let [q, k, v] = [q, k, v].map(rows);
     let (q, k, v, out, g) = (q?, k?, v?, rows(out)?, rows(cotangent)?);
     let d = device.kernels();
     let space = scratch(
+        "attention",
         &device,
         attention::backward_scratch(d, rotation.is_some(), q.layout(), k.layout(), v.layout(), dtype),
     )?;

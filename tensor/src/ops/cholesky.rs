@@ -19,7 +19,7 @@ impl Tensor {
     #[track_caller]
     pub fn cholesky_with(&self, pivots: Pivots) -> Result<Tensor> {
         let device = self.device().clone();
-        let out = Tensor::empty(&device, self.dtype(), Layout::contiguous(self.dims()))?;
+        let out = Tensor::empty("cholesky", &device, self.dtype(), Layout::contiguous(self.dims()))?;
         let a = self.read("cholesky")?;
         let a = a.view()?;
         let cost = kernels::cholesky::forward_cost(out.layout(), self.dtype());

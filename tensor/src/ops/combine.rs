@@ -76,7 +76,7 @@ fn combined(
     }
     let (device, dtype) = common(op, operands)?;
     let shape = common_shape(op, operands)?;
-    let out = Tensor::empty(&device, dtype, result_layout(shape, operands))?;
+    let out = Tensor::empty(op, &device, dtype, result_layout(shape, operands))?;
     let wide: Vec<Tensor> = operands.iter().map(|x| x.broadcast_to(&shape)).collect::<Result<_>>()?;
     let held = wide.iter().map(|x| x.read(op)).collect::<Result<Vec<_>>>()?;
     let views = held.iter().map(|x| x.view()).collect::<Result<Vec<View>>>()?;

@@ -19,9 +19,9 @@ impl Tensor {
         let (device, dtype) = common("conv2d", &operands)?;
         let shape = p.output_shape(self.shape(), weight.shape())?;
         let x = self.channels_last()?;
-        let y = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
+        let y = Tensor::empty("conv2d", &device, dtype, Layout::channels_last(shape))?;
         let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), weight.layout()));
-        let space = scratch(&device, room(d, p, Role::Forward, x.layout(), weight.layout(), dtype))?;
+        let space = scratch("conv2d", &device, room(d, p, Role::Forward, x.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let bias = bias.map(Tensor::contiguous).transpose()?;
         let bias = bias.as_ref().map(|bias| bias.read("conv2d")).transpose()?;
@@ -46,10 +46,10 @@ impl Tensor {
     pub fn conv2d_input_gradient(&self, weight: &Tensor, p: &Conv, x: &[usize]) -> Result<Tensor> {
         let (device, dtype) = common("conv2d", &[self, weight])?;
         let shape = crate::tensor::dims("conv2d", x)?;
-        let dx = Tensor::empty(&device, dtype, Layout::channels_last(shape))?;
+        let dx = Tensor::empty("conv2d", &device, dtype, Layout::channels_last(shape))?;
         let g = self.channels_last()?;
         let (d, cost) = (device.kernels(), conv::cost(p, dx.layout(), weight.layout()));
-        let space = scratch(&device, room(d, p, Role::InputGradient, dx.layout(), weight.layout(), dtype))?;
+        let space = scratch("conv2d", &device, room(d, p, Role::InputGradient, dx.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let g = g.read("conv2d")?;
         let g = g.view()?;
@@ -70,10 +70,10 @@ impl Tensor {
     #[track_caller]
     pub fn conv2d_weight_gradient(&self, cotangent: &Tensor, p: &Conv, w: &[usize]) -> Result<Tensor> {
         let (device, dtype) = common("conv2d", &[self, cotangent])?;
-        let dw = Tensor::empty(&device, dtype, Layout::contiguous(crate::tensor::dims("conv2d", w)?))?;
+        let dw = Tensor::empty("conv2d", &device, dtype, Layout::contiguous(crate::tensor::dims("conv2d", w)?))?;
         let (x, g) = (self.channels_last()?, cotangent.channels_last()?);
         let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), dw.layout()));
-        let space = scratch(&device, conv::weight_gradient_scratch(d, p, x.layout(), dw.layout(), dtype))?;
+        let space = scratch("conv2d", &device, conv::weight_gradient_scratch(d, p, x.layout(), dw.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
         let (x, g) = (x.read("conv2d")?, g.read("conv2d")?);
         let (x, g) = (x.view()?, g.view()?);
@@ -104,7 +104,7 @@ fn packed(weight: &Tensor, p: &Conv, role: Role) -> Result<Arc<Storage>> {
     ("conv", p, role, &weight.layout().shape, &weight.layout().strides, weight.layout().offset).hash(&mut key);
     weight.storage().derived(key.finish(), || {
         let device = weight.device();
-        let storage = Storage::new(device, conv::packed_len(p, role, weight.layout()) * DType::F32.size())?;
+        let storage = Storage::new("conv2d", device, conv::packed_len(p, role, weight.layout()) * DType::F32.size())?;
         let from = weight.read("conv2d")?;
         let mut to = storage.write("conv2d")?;
         let packed = bytemuck::cast_slice_mut(to.data().into_host("conv2d")?);

@@ -33,7 +33,7 @@ impl Tensor {
     }
 
     fn copy_in(&self, layout: Layout) -> Result<Tensor> {
-        let out = Tensor::empty(self.device(), self.dtype(), layout)?;
+        let out = Tensor::empty("copy", self.device(), self.dtype(), layout)?;
         let from = self.read("copy")?;
         let from = from.view()?;
         let cost = kernels::copy::copy_cost(out.layout(), self.dtype(), self.dtype());
@@ -47,7 +47,7 @@ impl Tensor {
         if dtype == self.dtype() {
             return Ok(self.clone());
         }
-        let out = Tensor::empty(self.device(), dtype, super::result_layout(self.dims(), &[self]))?;
+        let out = Tensor::empty("cast", self.device(), dtype, super::result_layout(self.dims(), &[self]))?;
         let from = self.read("cast")?;
         let from = from.view()?;
         let cost = kernels::copy::copy_cost(out.layout(), self.dtype(), dtype);
@@ -62,7 +62,7 @@ impl Tensor {
             return Ok(self.clone());
         }
         let dense = self.copy()?;
-        let out = Tensor::empty(device, self.dtype(), *dense.layout())?;
+        let out = Tensor::empty("to_device", device, self.dtype(), *dense.layout())?;
         let (from, mut to) = (dense.storage().read("to_device")?, out.storage().write("to_device")?);
         to.fill(&from.to_vec()?)?;
         drop(to);
@@ -79,7 +79,7 @@ impl Tensor {
         if !inside {
             return Err(Error::shape("pad", format!("{:?} at {start:?} is not inside {shape:?}", self.shape())));
         }
-        let out = Tensor::full_in(self.device(), self.dtype(), self.layout().like(full), 0.0)?;
+        let out = Tensor::full_in("pad", self.device(), self.dtype(), self.layout().like(full), 0.0)?;
         out.place(self, start)?;
         Ok(out)
     }
@@ -98,7 +98,7 @@ impl Tensor {
             return Err(Error::shape("concat", format!("shapes {shapes:?} may differ along axis {axis} only")));
         }
         shape[axis] = parts.iter().map(|part| part.shape()[axis]).sum();
-        let out = Tensor::empty(&device, dtype, super::result_layout(shape, parts))?;
+        let out = Tensor::empty("concat", &device, dtype, super::result_layout(shape, parts))?;
         let mut start = vec![0; first.rank()];
         for part in parts {
             out.place(part, &start)?;

@@ -9,7 +9,7 @@ impl Tensor {
     #[track_caller]
     pub fn cross_entropy(&self, labels: &Tensor) -> Result<Tensor> {
         let shape = self.checked_labels(labels)?;
-        let out = Tensor::empty(self.device(), self.dtype(), Layout::contiguous(shape))?;
+        let out = Tensor::empty("cross_entropy", self.device(), self.dtype(), Layout::contiguous(shape))?;
         let (x, labels) = (self.rows()?, labels.reshape(&[labels.count()])?.contiguous()?);
         let flat = out.reshape(&[out.count()])?;
         let (x, labels) = (x.read("cross_entropy")?, labels.read("cross_entropy")?);
@@ -24,7 +24,7 @@ impl Tensor {
     pub fn cross_entropy_backward(&self, labels: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
         self.checked_labels(labels)?;
         common("cross_entropy", &[self, cotangent])?;
-        let out = Tensor::empty(self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
+        let out = Tensor::empty("cross_entropy", self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
         let (x, labels) = (self.rows()?, labels.reshape(&[labels.count()])?.contiguous()?);
         let g = cotangent.reshape(&[cotangent.count()])?.contiguous()?;
         let flat = out.rows()?;

@@ -11,7 +11,7 @@ impl Tensor {
         let mut shape = self.dims();
         self.indexed(axis, index)?;
         shape[axis] = index.count();
-        let out = Tensor::empty(self.device(), self.dtype(), result_layout(shape, &[self]))?;
+        let out = Tensor::empty("gather", self.device(), self.dtype(), result_layout(shape, &[self]))?;
         let (x, index) = (self.read("gather")?, index.read("gather")?);
         let (x, index) = (x.view()?, index.view()?);
         let cost = kernels::gather::forward_cost(out.layout(), self.dtype());
@@ -31,7 +31,7 @@ impl Tensor {
             ));
         }
         shape[axis] = size;
-        let out = Tensor::empty(self.device(), self.dtype(), result_layout(shape, &[self]))?;
+        let out = Tensor::empty("scatter_add", self.device(), self.dtype(), result_layout(shape, &[self]))?;
         let (g, index) = (self.read("scatter_add")?, index.read("scatter_add")?);
         let (g, index) = (g.view()?, index.view()?);
         let cost = kernels::gather::scatter_add_cost(self.layout(), out.layout(), self.dtype());

@@ -39,8 +39,8 @@ impl Tensor {
         };
         let layout = Layout::contiguous(shape.ok_or_else(unfit)?);
         let (a, b) = (in_rows(self)?, in_rows(other)?);
-        let out = Tensor::empty(&device, dtype.wide(), layout)?;
-        let space = scratch(&device, gram::forward_scratch(device.kernels(), a.layout(), &layout, dtype))?;
+        let out = Tensor::empty("gram", &device, dtype.wide(), layout)?;
+        let space = scratch("gram", &device, gram::forward_scratch(device.kernels(), a.layout(), &layout, dtype))?;
         let mut space = space.storage().write("gram")?;
         let cost = gram::forward_cost(a.layout(), b.layout(), &layout, dtype);
         let (a, b) = (a.read("gram")?, b.read("gram")?);

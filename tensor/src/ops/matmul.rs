@@ -21,10 +21,14 @@ impl Tensor {
             )
         })?;
         if self.count() == 0 || other.count() == 0 {
-            return Tensor::full_in(&device, dtype, Layout::contiguous(shape), 0.0);
+            return Tensor::full_in("matmul", &device, dtype, Layout::contiguous(shape), 0.0);
         }
-        let out = Tensor::empty(&device, dtype, Layout::contiguous(shape))?;
-        let space = scratch(&device, matmul::forward_scratch(device.kernels(), self.layout(), other.layout(), dtype))?;
+        let out = Tensor::empty("matmul", &device, dtype, Layout::contiguous(shape))?;
+        let space = scratch(
+            "matmul",
+            &device,
+            matmul::forward_scratch(device.kernels(), self.layout(), other.layout(), dtype),
+        )?;
         let mut space = space.storage().write("matmul")?;
         let (a, b) = (self.read("matmul")?, other.read("matmul")?);
         let (a, b) = (a.view()?, b.view()?);
@@ -56,7 +60,7 @@ impl Tensor {
         let last = shape.len() - 1;
         shape[last] = outer;
         let rows = self.reshape(&[self.count() / inner.max(1), inner])?.contiguous()?;
-        let out = Tensor::empty(&device, dtype, Layout::contiguous(shape))?;
+        let out = Tensor::empty("linear", &device, dtype, Layout::contiguous(shape))?;
         let flat = out.reshape(&[rows.shape()[0], outer])?;
         let bias = bias.map(|bias| bias.contiguous()).transpose()?;
         let bias = bias.as_ref().map(|bias| bias.read("linear")).transpose()?;
@@ -85,8 +89,11 @@ fn packed(weight: &Tensor) -> Result<Arc<Storage>> {
     weight.storage().derived(key.finish(), || {
         let device = weight.device();
         let turned = weight.transpose(0, 1)?;
-        let storage =
-            Storage::new(device, matmul::packed_len(turned.shape()[0], turned.shape()[1]) * DType::F32.size())?;
+        let storage = Storage::new(
+            "linear",
+            device,
+            matmul::packed_len(turned.shape()[0], turned.shape()[1]) * DType::F32.size(),
+        )?;
         let from = turned.read("linear")?;
         let mut to = storage.write("linear")?;
         let packed = bytemuck::cast_slice_mut(to.data().into_host("linear")?);

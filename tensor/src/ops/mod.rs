@@ -73,6 +73,6 @@ pub(crate) fn result_layout(shape: Dims, operands: &[&Tensor]) -> Layout {
 }
 
 /// Bytes of scratch from the device's pool, given back when dropped.
-pub(crate) fn scratch(device: &Device, bytes: usize) -> Result<Tensor> {
-    Tensor::empty(device, DType::U8, Layout::contiguous(crate::tensor::dims("scratch", &[bytes])?))
+pub(crate) fn scratch(op: &'static str, device: &Device, bytes: usize) -> Result<Tensor> {
+    Tensor::empty(op, device, DType::U8, Layout::contiguous(crate::tensor::dims(op, &[bytes])?))
 }

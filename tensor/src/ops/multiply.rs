@@ -10,7 +10,7 @@ impl Tensor {
     pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
         let (device, dtype) = common("mul", &[self, other])?;
         let shape = common_shape("mul", &[self, other])?;
-        let out = Tensor::empty(&device, dtype, result_layout(shape, &[self, other]))?;
+        let out = Tensor::empty("mul", &device, dtype, result_layout(shape, &[self, other]))?;
         let (a, b) = (self.broadcast_to(&shape)?, other.broadcast_to(&shape)?);
         let (a, b) = (a.read("mul")?, b.read("mul")?);
         let (a, b) = (a.view()?, b.view()?);

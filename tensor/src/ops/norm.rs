@@ -85,8 +85,9 @@ impl Tensor {
         let (device, dtype) = common(p.name(), &operands)?;
         let statistics = p.check(self, &affine)?;
         let x = p.ordered(self)?;
-        let y = Tensor::empty(&device, dtype, x.layout().like(x.dims()))?;
-        let [mean, rstd] = [(); 2].map(|()| Tensor::empty(&device, dtype.wide(), Layout::contiguous(statistics)));
+        let y = Tensor::empty(p.name(), &device, dtype, x.layout().like(x.dims()))?;
+        let [mean, rstd] =
+            [(); 2].map(|()| Tensor::empty(p.name(), &device, dtype.wide(), Layout::contiguous(statistics)));
         let (mean, rstd) = (mean?, rstd?);
         let owned = Owned::new(affine)?;
         let held = owned.read(p.name())?;
@@ -120,13 +121,13 @@ impl Tensor {
         let (device, dtype) = common(op, &[self, cotangent])?;
         p.check(self, &affine)?;
         let (x, g) = (p.ordered(self)?, p.ordered(cotangent)?);
-        let dx = Tensor::empty(&device, dtype, x.layout().like(x.dims()))?;
+        let dx = Tensor::empty(op, &device, dtype, x.layout().like(x.dims()))?;
         let channels = if let Norm::Group(_) = p { self.shape()[1] } else { self.shape()[self.rank() - 1] };
         let shapes: [&[usize]; 4] =
             [&[channels], &[channels], &[self.shape()[0], channels], &[self.shape()[0], channels]];
         let mut out: [Option<Tensor>; 4] = [const { None }; 4];
         for i in (0..4).filter(|&i| needs[i]) {
-            out[i] = Some(Tensor::empty(&device, dtype, Layout::contiguous(crate::tensor::dims(op, shapes[i])?))?);
+            out[i] = Some(Tensor::empty(op, &device, dtype, Layout::contiguous(crate::tensor::dims(op, shapes[i])?))?);
         }
         let d = device.kernels();
         let per_sample = affine[2].is_some() || affine[3].is_some() || needs[2] || needs[3];
@@ -134,7 +135,7 @@ impl Tensor {
             Norm::Group(p) => norm::group_backward_scratch(d, p, x.layout(), dtype),
             Norm::Layer(p) => norm::layer_backward_scratch(d, p, x.layout(), per_sample, dtype),
         };
-        let space = scratch(&device, bytes)?;
+        let space = scratch(op, &device, bytes)?;
         {
             let mut space = space.storage().write(op)?;
             let owned = Owned::new(affine)?;

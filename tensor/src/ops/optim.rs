@@ -108,9 +108,9 @@ pub fn squares(x: &[&Tensor]) -> Result<Tensor> {
     let (device, _) = common(OP, x)?;
     let dense = |x: &&Tensor| if x.layout().is_dense() { Ok((*x).clone()) } else { x.contiguous() };
     let dense = x.iter().map(dense).collect::<Result<Vec<Tensor>>>()?;
-    let out = number(&device, dense.len())?;
+    let out = number(OP, &device, dense.len())?;
     let space = optim::squares_scratch(device.kernels(), dense.iter().map(Tensor::count));
-    let space = super::scratch(&device, space)?;
+    let space = super::scratch(OP, &device, space)?;
     let mut space = space.storage().write(OP)?;
     let held = dense.iter().map(|x| x.read(OP)).collect::<Result<Vec<_>>>()?;
     let views = held.iter().map(|x| x.view()).collect::<Result<Vec<_>>>()?;
@@ -126,7 +126,7 @@ pub fn squares(x: &[&Tensor]) -> Result<Tensor> {
 pub fn clip(squares: &Tensor, most: f64, eps: f64, factor: &Tensor) -> Result<Tensor> {
     const OP: &str = "clip";
     let (device, _) = common(OP, &[squares, factor])?;
-    let norm = number(&device, 1)?;
+    let norm = number(OP, &device, 1)?;
     factor.storage().bump();
     let squares = squares.read(OP)?;
     let (mut factor, mut to) = (factor.write(OP)?, norm.write(OP)?);
@@ -136,8 +136,8 @@ pub fn clip(squares: &Tensor, most: f64, eps: f64, factor: &Tensor) -> Result<Te
 }
 
 /// Room for `count` numbers in f64.
-fn number(device: &Device, count: usize) -> Result<Tensor> {
-    Tensor::empty(device, DType::F64, Layout::contiguous(dims("optim", &[count])?))
+fn number(op: &'static str, device: &Device, count: usize) -> Result<Tensor> {
+    Tensor::empty(op, device, DType::F64, Layout::contiguous(dims(op, &[count])?))
 }
 
 impl Tensor {
@@ -145,10 +145,10 @@ impl Tensor {
     #[track_caller]
     pub fn sum_of_squares(&self) -> Result<Tensor> {
         let x = if self.layout().is_dense() { self.clone() } else { self.contiguous()? };
-        let out = number(self.device(), 1)?;
+        let out = number("sum_of_squares", self.device(), 1)?;
         let cost = optim::sum_of_squares_cost(x.count(), x.dtype());
         let d = self.device().kernels();
-        let space = super::scratch(self.device(), optim::sum_of_squares_scratch(d, x.count()))?;
+        let space = super::scratch("sum_of_squares", self.device(), optim::sum_of_squares_scratch(d, x.count()))?;
         let mut space = space.storage().write("sum_of_squares")?;
         let x = x.read("sum_of_squares")?;
         let x = x.view()?;

@@ -89,7 +89,7 @@ impl Tensor {
         let shape = crate::tensor::dims(op, shape)?;
         let last = self.layout().is_channels_last() && !self.layout().is_contiguous();
         let layout = if last { Layout::channels_last(shape) } else { Layout::contiguous(shape) };
-        Tensor::empty(self.device(), self.dtype(), layout)
+        Tensor::empty(op, self.device(), self.dtype(), layout)
     }
 
     /// Shares as the kernel takes them beside this.

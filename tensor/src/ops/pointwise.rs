@@ -9,7 +9,7 @@ impl Tensor {
     /// `f(x)`, or its derivative of `order` 1 or 2.
     #[track_caller]
     pub fn map(&self, f: Function, order: u8) -> Result<Tensor> {
-        let out = Tensor::empty(self.device(), self.dtype(), result_layout(self.dims(), &[self]))?;
+        let out = Tensor::empty(f.name(), self.device(), self.dtype(), result_layout(self.dims(), &[self]))?;
         let x = self.read(f.name())?;
         let x = x.view()?;
         let cost = kernels::pointwise::apply_cost(out.layout(), self.dtype());
@@ -22,7 +22,7 @@ impl Tensor {
     pub fn map_scaled(&self, f: Function, order: u8, g: &Tensor) -> Result<Tensor> {
         let (device, dtype) = common(f.name(), &[self, g])?;
         let shape = common_shape(f.name(), &[self, g])?;
-        let out = Tensor::empty(&device, dtype, result_layout(shape, &[self, g]))?;
+        let out = Tensor::empty(f.name(), &device, dtype, result_layout(shape, &[self, g]))?;
         let (x, g) = (self.broadcast_to(&shape)?, g.broadcast_to(&shape)?);
         let (x, g) = (x.read(f.name())?, g.read(f.name())?);
         let (x, g) = (x.view()?, g.view()?);

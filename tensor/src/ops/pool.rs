@@ -8,7 +8,7 @@ impl Tensor {
     /// The means of windows of `[.., c, h, w]`; what does not fill a window at the right and bottom edge is left out.
     #[track_caller]
     pub fn average_pool(&self, p: &Pool) -> Result<Tensor> {
-        let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.pooled(p)?))?;
+        let out = Tensor::empty("average_pool", self.device(), self.dtype(), self.image_layout(self.pooled(p)?))?;
         let x = self.read("average_pool")?;
         let x = x.view()?;
         let cost = kernels::pool::average_cost(p, self.layout(), out.layout(), self.dtype());
@@ -24,7 +24,7 @@ impl Tensor {
             return Err(Error::shape("average_pool", format!("{:?} is not [.., c, h, w]", self.shape())));
         }
         shape[rank - 2..].copy_from_slice(&size);
-        let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(shape))?;
+        let out = Tensor::empty("average_pool", self.device(), self.dtype(), self.image_layout(shape))?;
         let g = self.read("average_pool")?;
         let g = g.view()?;
         let cost = kernels::pool::average_cost(p, out.layout(), self.layout(), self.dtype());

@@ -9,7 +9,7 @@ impl Tensor {
     /// their row-major place in the row alone. Drawn in f32, and widened for f64.
     #[track_caller]
     pub fn normal(device: &Device, dtype: DType, shape: &[usize], stream: &Stream, first: u64) -> Result<Tensor> {
-        let out = Tensor::empty(device, dtype, Layout::contiguous(crate::tensor::dims("normal", shape)?))?;
+        let out = Tensor::empty("normal", device, dtype, Layout::contiguous(crate::tensor::dims("normal", shape)?))?;
         let cost = kernels::copy::fill_cost(out.layout(), dtype);
         out.fill_with(cost, |y| kernels::random::normal(device.kernels(), stream, first, y))?;
         Ok(out)
@@ -18,7 +18,7 @@ impl Tensor {
     /// Uniform numbers in [0, 1), likewise.
     #[track_caller]
     pub fn uniform(device: &Device, dtype: DType, shape: &[usize], stream: &Stream, first: u64) -> Result<Tensor> {
-        let out = Tensor::empty(device, dtype, Layout::contiguous(crate::tensor::dims("uniform", shape)?))?;
+        let out = Tensor::empty("uniform", device, dtype, Layout::contiguous(crate::tensor::dims("uniform", shape)?))?;
         let cost = kernels::copy::fill_cost(out.layout(), dtype);
         out.fill_with(cost, |y| kernels::random::uniform(device.kernels(), stream, first, y))?;
         Ok(out)

@@ -10,6 +10,7 @@ impl Tensor {
     pub fn sum_keep(&self, axes: &[usize]) -> Result<Tensor> {
         let out = self.reduced("sum", axes)?;
         let scratch = scratch(
+            "sum",
             self.device(),
             kernels::reduce::sum_scratch(self.device().kernels(), self.layout(), out.layout(), self.dtype()),
         )?;
@@ -66,6 +67,6 @@ impl Tensor {
             shape[axis] = 1;
         }
         let layout = if self.layout().is_dense() { self.layout().like(shape) } else { Layout::contiguous(shape) };
-        Tensor::empty(self.device(), self.dtype(), layout)
+        Tensor::empty(op, self.device(), self.dtype(), layout)
     }
 }

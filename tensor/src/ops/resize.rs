@@ -7,7 +7,7 @@ impl Tensor {
     /// `[.., c, h, w]` to `[.., c, size[0], size[1]]`: pixel `i` of the result is pixel `floor(i in / out)`.
     #[track_caller]
     pub fn resize_nearest(&self, size: [usize; 2]) -> Result<Tensor> {
-        let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
+        let out = Tensor::empty("resize", self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
         let x = self.read("resize")?;
         let x = x.view()?;
         let cost = kernels::resize::nearest_cost(self.layout(), out.layout(), self.dtype());
@@ -18,7 +18,7 @@ impl Tensor {
     /// The adjoint of [`Tensor::resize_nearest`]: this, a cotangent, summed back to images of `size`.
     #[track_caller]
     pub fn resize_nearest_adjoint(&self, size: [usize; 2]) -> Result<Tensor> {
-        let out = Tensor::empty(self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
+        let out = Tensor::empty("resize", self.device(), self.dtype(), self.image_layout(self.resized(size)?))?;
         let g = self.read("resize")?;
         let g = g.view()?;
         let cost = kernels::resize::nearest_cost(out.layout(), self.layout(), self.dtype());

@@ -14,7 +14,7 @@ impl Tensor {
             return Err(crate::Kind::Device { op: "rope" }.into());
         }
         let table = table.cast(self.dtype().wide())?.contiguous()?;
-        let out = Tensor::empty(&device, self.dtype(), super::result_layout(self.dims(), &[self]))?;
+        let out = Tensor::empty("rope", &device, self.dtype(), super::result_layout(self.dims(), &[self]))?;
         let (x, table) = (self.read("rope")?, table.read("rope")?);
         let (x, table) = (x.view()?, table.view()?);
         let cost = kernels::rope::rotate_cost(out.layout(), self.dtype());

@@ -12,7 +12,7 @@ impl Tensor {
             return Err(Error::shape("softmax", "a single number has no axis to normalise; reshape to [1]"));
         }
         let x = self.contiguous()?;
-        let out = Tensor::empty(self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
+        let out = Tensor::empty("softmax", self.device(), self.dtype(), Layout::contiguous(self.dims()))?;
         let x = x.read("softmax")?;
         let x = x.view()?;
         let cost = kernels::softmax::forward_cost(out.layout());
@@ -25,7 +25,7 @@ impl Tensor {
     pub fn softmax_backward(&self, cotangent: &Tensor) -> Result<Tensor> {
         let (device, dtype) = common("softmax", &[self, cotangent])?;
         let (y, g) = (self.contiguous()?, cotangent.contiguous()?);
-        let out = Tensor::empty(&device, dtype, Layout::contiguous(self.dims()))?;
+        let out = Tensor::empty("softmax", &device, dtype, Layout::contiguous(self.dims()))?;
         let (y, g) = (y.read("softmax")?, g.read("softmax")?);
         let (y, g) = (y.view()?, g.view()?);
         let cost = kernels::softmax::backward_cost(out.layout());

@@ -29,7 +29,7 @@ impl Tensor {
             let what = "[.., r, r] and [.., r, m] want equal r, and batch axes that broadcast";
             Error::shape(OP, format!("{:?} and {:?}: {what}", self.shape(), b.shape()))
         };
-        let out = Tensor::empty(&device, dtype, super::result_layout(shape.ok_or_else(unfit)?, &[b]))?;
+        let out = Tensor::empty(OP, &device, dtype, super::result_layout(shape.ok_or_else(unfit)?, &[b]))?;
         let cost = triangular::solve_cost(self.layout(), out.layout(), dtype);
         let (l, b) = (self.read(OP)?, b.read(OP)?);
         let (l, b) = (l.view()?, b.view()?);
@@ -47,7 +47,7 @@ impl Tensor {
     #[track_caller]
     pub fn lower_triangle(&self, diagonal: f64) -> Result<Tensor> {
         let device = self.device().clone();
-        let out = Tensor::empty(&device, self.dtype(), Layout::contiguous(self.dims()))?;
+        let out = Tensor::empty("lower_triangle", &device, self.dtype(), Layout::contiguous(self.dims()))?;
         let x = self.read("lower_triangle")?;
         let x = x.view()?;
         let cost = triangular::lower_cost(out.layout(), self.dtype());

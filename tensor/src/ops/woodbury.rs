@@ -38,8 +38,8 @@ impl Tensor {
         };
         let layout = Layout::contiguous(shape.ok_or_else(unfit)?);
         let (p, v) = (in_rows(p)?, in_rows(self)?);
-        let out = Tensor::empty(&device, dtype, layout)?;
-        let space = scratch(&device, woodbury::apply_scratch(device.kernels(), p.layout(), &layout, dtype))?;
+        let out = Tensor::empty(OP, &device, dtype, layout)?;
+        let space = scratch(OP, &device, woodbury::apply_scratch(device.kernels(), p.layout(), &layout, dtype))?;
         let mut space = space.storage().write(OP)?;
         let cost = woodbury::apply_cost(p.layout(), &layout, dtype);
         let (p, c, alpha, v) = (p.read(OP)?, c.read(OP)?, alpha.read(OP)?, v.read(OP)?);
