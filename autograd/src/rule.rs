@@ -52,6 +52,8 @@ impl SavedVars {
 pub(crate) enum Saves {
     Nothing,
     Inputs,
+    /// The first so many.
+    First(usize),
 }
 
 /// The result of an op: `value`, with its derivatives where an input has any. `extra` is saved for the rule.
@@ -78,6 +80,7 @@ pub(crate) fn record<R: Rule + 'static>(
         let kept = match saves {
             Saves::Nothing => SmallVec::new(),
             Saves::Inputs => inputs.iter().map(|input| Some(SavedInput::new(input))).collect(),
+            Saves::First(count) => inputs.iter().take(count).map(|input| Some(SavedInput::new(input))).collect(),
         };
         let saved = Saved { inputs: kept, extra: extra.into_iter().map(SavedTensor::new).collect() };
         result.origin = Origin::Node(Node::new(Box::new(rule), inputs, result.dims(), saved, Location::caller()));
@@ -151,13 +154,18 @@ impl<B: Bilinear> Rule for BilinearRule<B> {
     }
 }
 
-/// `product(a, b) + bias`, the bias repeated over the result; one node, because kernels add a bias at no cost.
+/// `product(a, b) + bias + residual`, the bias repeated over the result; one node, because kernels add both at no cost.
+/// Inputs are the operands, then bias and residual as far as they are there.
 pub(crate) struct AffineRule<B> {
     pub(crate) product: BilinearRule<B>,
-    /// The bias's own shape, and the shape in which it repeats to the result's.
-    pub(crate) bias: Dims,
-    pub(crate) wide: Dims,
+    pub(crate) bias: Option<Repeated>,
     pub(crate) result: Dims,
+}
+
+/// A bias's own shape, and the shape in which it repeats to the result's.
+pub(crate) struct Repeated {
+    pub(crate) own: Dims,
+    pub(crate) wide: Dims,
 }
 
 impl<B: Bilinear> Rule for AffineRule<B> {
@@ -166,18 +174,31 @@ impl<B: Bilinear> Rule for AffineRule<B> {
     }
     fn vjp(&self, saved: &SavedVars, cotangent: &Var, needs: &[bool]) -> Result<Cotangents> {
         let mut cotangents = self.product.vjp(saved, cotangent, needs)?;
-        let to_bias = || cotangent.sum_to_lead(&self.wide, saved.lead)?.reshape(&with_lead(saved.lead, &self.bias));
-        cotangents.push(needs[2].then(to_bias).transpose()?);
+        let to_bias =
+            |bias: &Repeated| cotangent.sum_to_lead(&bias.wide, saved.lead)?.reshape(&with_lead(saved.lead, &bias.own));
+        for (&need, i) in needs[2..].iter().zip(0..) {
+            let own = || self.bias.as_ref().filter(|_| i == 0).map_or_else(|| Ok(cotangent.clone()), to_bias);
+            cotangents.push(need.then(own).transpose()?);
+        }
         Ok(cotangents)
     }
     fn jvp(&self, saved: &SavedVars, tangents: &[Option<Var>]) -> Result<Option<Var>> {
-        let by_product = self.product.jvp(saved, &tangents[..2])?;
-        let repeat = |db: &Var| {
-            let wide =
-                lift(&db.reshape(&with_lead(saved.lead, &self.wide))?, self.wide.len(), self.result.len(), saved.lead)?;
-            wide.broadcast_to(&with_lead(saved.lead, &self.result))
-        };
-        sum(by_product, tangents[2].as_ref().map(repeat).transpose()?)
+        let mut all = self.product.jvp(saved, &tangents[..2])?;
+        for (tangent, i) in tangents[2..].iter().zip(0..) {
+            let own = match (tangent, self.bias.as_ref().filter(|_| i == 0)) {
+                (Some(tangent), Some(bias)) => Some(self.repeat(bias, tangent, saved.lead)?),
+                (tangent, _) => tangent.clone(),
+            };
+            all = sum(all, own)?;
+        }
+        Ok(all)
+    }
+}
+
+impl<B> AffineRule<B> {
+    fn repeat(&self, bias: &Repeated, tangent: &Var, lead: Option<usize>) -> Result<Var> {
+        let wide = tangent.reshape(&with_lead(lead, &bias.wide))?;
+        lift(&wide, bias.wide.len(), self.result.len(), lead)?.broadcast_to(&with_lead(lead, &self.result))
     }
 }
 

@@ -1,8 +1,8 @@
-// Results of the tensor cores on their way to memory: lanes trade until each has eight neighbours, then a bias, a rounding,
-// and 16 bytes at a time.
+// Results of the tensor cores on their way to memory: lanes trade until each has eight neighbours, then an epilogue,
+// a rounding, and 16 bytes at a time.
 #pragma once
 #include "block.cuh"
-#include "strided.cuh"
+#include "epilogue.cuh"
 
 // An instruction leaves 8 columns of a row with four lanes, two each: lane t has 2t and 2t + 1. Of four such eights, two
 // numbers after two, each lane gives three away and gets the whole of eight t.
@@ -21,52 +21,63 @@ __device__ __forceinline__ void gather_eight(f32 (&eight)[8]) {
     }
 }
 
-// A row-major result, inside `rows` x `columns`, with a bias for each column if there is one. `aligned` says that its
-// rows and the bias begin at 16-byte boundaries.
+// A row-major result, inside `rows` x `columns`. `aligned` says that its rows, and what the epilogue reads, begin at
+// 16-byte boundaries.
 template <class To, class T> struct TensorResult {
     To* data;
-    const T* bias;
+    Epilogue<T> epilogue;
     u32 row_step, rows, columns;
     bool aligned;
 
     __device__ __forceinline__ void operator()(u32 row, u32 column, f32 (&eight)[8]) const {
         if (row >= rows || column >= columns) return;
-        To* to_row = data + row * row_step;
-        if (aligned && columns - column >= 8) {
-            if (bias) add(bias + column, eight);
-            store(to_row + column, eight);
-        } else {
+        u32 place = row * row_step + column, count = columns - column;
+        bool packed = aligned && count >= 8;
+        if (epilogue.bias) add(epilogue.bias + column, eight, packed, count);
+        if constexpr (SHORT<T>) {
+            if (epilogue.activation != NONE)
 #pragma unroll
-            for (u32 i = 0; i < 8; i++) {
-                if (column + i >= columns) break;
-                f32 shift = bias ? to_f32(bias[column + i]) : 0;
-                to_row[column + i] = to<To>(eight[i] + shift);
-            }
+                for (u32 i = 0; i < 8; i++) eight[i] = epilogue.activated(eight[i]);
         }
+        if (epilogue.residual) add(epilogue.residual + place, eight, packed, count);
+        store(data + place, eight, packed, count);
     }
 
     __device__ __forceinline__ void operator()(u32 row, u32 column, f32 sum) const {
         if (row < rows && column < columns)
-            data[row * row_step + column] = to<To>(sum + (bias ? to_f32(bias[column]) : 0));
+            data[row * row_step + column] = to<To>(epilogue(sum, column, row * row_step + column));
     }
 
-    static __device__ __forceinline__ void add(const T* from, f32 (&eight)[8]) {
+    // Eight neighbours, or the first `count` of them, one by one unless they are `packed`.
+    static __device__ __forceinline__ void add(const T* from, f32 (&eight)[8], bool packed, u32 count) {
         constexpr int LANES = 16 / sizeof(T);
+        if (packed) {
 #pragma unroll
-        for (int part = 0; part < 8; part += LANES) {
-            Pack<T, LANES> pack = load_pack<LANES>(from + part);
+            for (int part = 0; part < 8; part += LANES) {
+                Pack<T, LANES> pack = load_pack<LANES>(from + part);
 #pragma unroll
-            for (int i = 0; i < LANES; i++) eight[part + i] += to_f32(pack[i]);
+                for (int i = 0; i < LANES; i++) eight[part + i] += to_f32(pack[i]);
+            }
+        } else {
+#pragma unroll
+            for (u32 i = 0; i < 8; i++)
+                if (i < count) eight[i] += to_f32(from[i]);
         }
     }
-    static __device__ __forceinline__ void store(To* to_column, const f32 (&eight)[8]) {
+    static __device__ __forceinline__ void store(To* to_column, const f32 (&eight)[8], bool packed, u32 count) {
         constexpr int LANES = 16 / sizeof(To);
+        if (packed) {
 #pragma unroll
-        for (int part = 0; part < 8; part += LANES) {
-            Pack<To, LANES> pack;
+            for (int part = 0; part < 8; part += LANES) {
+                Pack<To, LANES> pack;
 #pragma unroll
-            for (int i = 0; i < LANES; i++) pack[i] = to<To>(eight[part + i]);
-            store_pack(to_column + part, pack);
+                for (int i = 0; i < LANES; i++) pack[i] = to<To>(eight[part + i]);
+                store_pack(to_column + part, pack);
+            }
+        } else {
+#pragma unroll
+            for (u32 i = 0; i < 8; i++)
+                if (i < count) to_column[i] = to<To>(eight[i]);
         }
     }
 };

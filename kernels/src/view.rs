@@ -182,9 +182,23 @@ impl<'a> ViewMut<'a> {
         }
     }
 
-    /// The same memory in another layout.
-    pub(crate) fn with_layout(self, layout: Layout) -> Result<ViewMut<'a>, KernelError> {
-        ViewMut::new(self.data, self.dtype, layout)
+    /// The same view, for less long.
+    pub(crate) fn again(&mut self) -> ViewMut<'_> {
+        let data = match &mut self.data {
+            DataMut::Host(bytes) => DataMut::Host(bytes),
+            DataMut::Device(start, bytes, _) => DataMut::Device(*start, *bytes, PhantomData),
+        };
+        ViewMut { data, ..*self }
+    }
+
+    /// What a kernel that writes here in place reads.
+    pub(crate) fn on_device(&self, op: &'static str) -> Result<View<'static>, KernelError> {
+        match self.data {
+            DataMut::Device(start, bytes, _) => {
+                View::new(Data::Device(start, bytes, PhantomData), self.dtype, self.layout)
+            }
+            DataMut::Host(_) => Err(elsewhere(op)),
+        }
     }
 
     /// The element type.

@@ -57,6 +57,10 @@ impl Attention {
         let width = q.shape()[3];
         let mixed = q.attention(&k, &v, 1.0 / (width as f64).sqrt())?;
         let joined = mixed.permute(&[0, 2, 1, 3])?.reshape(&[samples, pixels, self.heads * width])?;
+        if self.scale == 1.0 {
+            let residual = x.reshape(&[samples, channels, pixels])?.transpose(0, 1)?;
+            return Ok(self.to_out.forward_onto(&residual, &joined)?.transpose(0, 1)?.reshape(&shape)?);
+        }
         let image = self.to_out.forward(&joined)?.transpose(0, 1)?.reshape(&shape)?;
         Ok(Var::combine(&[(1.0 / self.scale, &image), (1.0 / self.scale, x)])?)
     }

@@ -6,6 +6,7 @@ use crate::module::{Module, Visitor};
 use crate::param::Param;
 use autograd::Var;
 use autograd::ops::conv::Conv;
+use autograd::ops::epilogue::Epilogue;
 
 /// A convolution with bias.
 pub struct Conv2d {
@@ -34,6 +35,12 @@ impl Conv2d {
     /// `x [n, inputs, h, w]`: `[n, outputs, h', w']`.
     pub fn forward(&self, x: &Var) -> Result<Var> {
         Ok(x.conv2d(&self.weight.var(), Some(&self.bias.var()), &self.geometry)?)
+    }
+
+    /// The same plus `residual`, of the result's shape, in one pass.
+    pub fn forward_onto(&self, residual: &Var, x: &Var) -> Result<Var> {
+        let bias = self.bias.var();
+        Ok(x.conv2d_with(&self.weight.var(), &Epilogue::residual(&bias, residual), &self.geometry)?)
     }
 
     /// The same plus `shift`, `[n, outputs]` or `[1, outputs]`, everywhere in the image. The bias joins the shift first, so

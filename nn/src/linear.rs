@@ -5,6 +5,7 @@ use crate::init::Init;
 use crate::module::{Module, Visitor};
 use crate::param::Param;
 use autograd::Var;
+use autograd::ops::epilogue::Epilogue;
 
 /// A linear layer with bias.
 pub struct Linear {
@@ -23,6 +24,12 @@ impl Linear {
     /// `x [.., inputs]`: `[.., outputs]`.
     pub fn forward(&self, x: &Var) -> Result<Var> {
         Ok(x.linear(&self.weight.var(), Some(&self.bias.var()))?)
+    }
+
+    /// The same plus `residual`, of the result's shape, in one pass.
+    pub fn forward_onto(&self, residual: &Var, x: &Var) -> Result<Var> {
+        let bias = self.bias.var();
+        Ok(x.linear_with(&self.weight.var(), &Epilogue::residual(&bias, residual))?)
     }
 }
 

@@ -90,10 +90,12 @@ impl ResnetBlock {
         } else {
             self.style.activation.after_norm(&self.norm2, &self.conv1.forward_shifted(&h, &time)?)?
         };
-        let h = self.conv2.forward(&h)?;
         let x = self.resampled(x)?;
         let x = self.conv_shortcut.as_ref().map_or_else(|| Ok(x.clone()), |conv| conv.forward(&x))?;
-        Ok(Var::combine(&[(1.0 / self.scale, &x), (1.0 / self.scale, &h)])?)
+        if self.scale == 1.0 {
+            return self.conv2.forward_onto(&x, &h);
+        }
+        Ok(Var::combine(&[(1.0 / self.scale, &x), (1.0 / self.scale, &self.conv2.forward(&h)?)])?)
     }
 
     fn modulated(&self, h: &Var, time: &Var) -> Result<Var> {

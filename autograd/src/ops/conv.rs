@@ -4,8 +4,10 @@
 use super::with_lead;
 use crate::check::{Case, case};
 use crate::error::{Error, Result};
-use crate::rule::{AffineRule, Bilinear, BilinearRule, Saves, record};
+use crate::ops::epilogue::Epilogue;
+use crate::rule::{AffineRule, Bilinear, BilinearRule, Repeated, Saves, record};
 use crate::var::Var;
+use smallvec::SmallVec;
 use tensor::Dims;
 pub use tensor::ops::conv::Conv;
 
@@ -13,12 +15,21 @@ impl Var {
     /// `x [n, c, h, w]` with `weight [o, c / groups, kh, kw]` and `bias [o]`: `[n, o, ho, wo]`, stored channels last.
     #[track_caller]
     pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, p: &Conv) -> Result<Var> {
-        let Some(bias) = bias else { return form(Missing::Output, self, weight, p, &[]) };
-        let value = self.value.conv2d(&weight.value, Some(&bias.value), p)?;
-        let product = Form { missing: Missing::Output, p: *p, a: self.dims(), b: weight.dims(), result: value.dims() };
-        let wide = Dims::new(&[bias.value.count(), 1, 1]).unwrap_or(bias.dims());
-        let rule = AffineRule { product: BilinearRule(product), bias: bias.dims(), wide, result: value.dims() };
-        record(rule, Saves::Inputs, &[self, weight, bias], value, [])
+        self.conv2d_with(weight, &Epilogue::bias(bias), p)
+    }
+
+    /// The same, and what else the epilogue does.
+    #[track_caller]
+    pub fn conv2d_with(&self, weight: &Var, epilogue: &Epilogue, p: &Conv) -> Result<Var> {
+        epilogue.apart(self, weight, |epilogue| {
+            let value = self.value.conv2d_with(&weight.value, &epilogue.values(), p)?;
+            let (a, b, result) = (self.dims(), weight.dims(), value.dims());
+            let product = BilinearRule(Form { missing: Missing::Output, p: *p, a, b, result });
+            let wide = |bias: &Var| Dims::new(&[bias.value.count(), 1, 1]).unwrap_or(bias.dims());
+            let bias = epilogue.bias.map(|bias| Repeated { own: bias.dims(), wide: wide(bias) });
+            let inputs: SmallVec<[&Var; 4]> = [self, weight].into_iter().chain(epilogue.inputs()).collect();
+            record(AffineRule { product, bias, result }, Saves::First(2), &inputs, value, [])
+        })
     }
 }
 
@@ -140,6 +151,11 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
             row(same, &[2, 32, 7, 6], &[33, 32, 3, 3]).batched(&[0]),
             row(Conv::default(), &[2, 17, 3, 3], &[18, 17, 1, 1]).batched(&[0]),
             row(same, &[0, 2, 4, 4], &[3, 2, 3, 3]),
+            case(move |x: &[Var]| x[0].conv2d_with(&x[1], &Epilogue::residual(&x[2], &x[3]), &down))
+                .inputs(&[&[2, 3, 6, 5], &[4, 3, 3, 3], &[4], &[2, 4, 3, 2]])
+                .products(27)
+                .batched(&[0, 3])
+                .single(&[1]),
             case(move |x: &[Var]| x[0].conv2d(&x[1], None, &same))
                 .inputs(&[&[1, 2, 4, 4], &[2, 2, 3, 3]])
                 .products(18)

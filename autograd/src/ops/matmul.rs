@@ -1,10 +1,13 @@
 //! Matrix products. NN, NT and TN are one op on transposed views, so products differentiate into products.
 
 use super::lift;
+use super::pointwise::Function;
 use crate::check::{Case, case};
 use crate::error::{Error, Result};
-use crate::rule::{AffineRule, Bilinear, BilinearRule, Saves, record};
+use crate::ops::epilogue::Epilogue;
+use crate::rule::{AffineRule, Bilinear, BilinearRule, Repeated, Saves, record};
 use crate::var::Var;
+use smallvec::SmallVec;
 use tensor::Dims;
 
 impl Var {
@@ -19,11 +22,20 @@ impl Var {
     /// `x [.., in]` with `weight [out, in]` and `bias [out]`: `x weight' + bias`, `[.., out]`.
     #[track_caller]
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Result<Var> {
-        let value = self.value.linear(&weight.value, bias.map(|bias| &bias.value))?;
-        let product = BilinearRule(Weighted { rows: self.dims(), weight: weight.dims() });
-        let Some(bias) = bias else { return record(product, Saves::Inputs, &[self, weight], value, []) };
-        let rule = AffineRule { product, bias: bias.dims(), wide: bias.dims(), result: value.dims() };
-        record(rule, Saves::Inputs, &[self, weight, bias], value, [])
+        self.linear_with(weight, &Epilogue::bias(bias))
+    }
+
+    /// The same, and what else the epilogue does.
+    #[track_caller]
+    pub fn linear_with(&self, weight: &Var, epilogue: &Epilogue) -> Result<Var> {
+        epilogue.apart(self, weight, |epilogue| {
+            let value = self.value.linear_with(&weight.value, &epilogue.values())?;
+            let product = BilinearRule(Weighted { rows: self.dims(), weight: weight.dims() });
+            let bias = epilogue.bias.map(|bias| Repeated { own: bias.dims(), wide: bias.dims() });
+            let inputs: SmallVec<[&Var; 4]> = [self, weight].into_iter().chain(epilogue.inputs()).collect();
+            let rule = AffineRule { product, bias, result: value.dims() };
+            record(rule, Saves::First(2), &inputs, value, [])
+        })
     }
 }
 
@@ -90,7 +102,14 @@ pub(super) fn rows() -> Vec<(&'static str, Vec<Case>)> {
     let mut products: Vec<Case> = shapes.iter().map(|(pair, k)| case(product).inputs(pair).products(*k)).collect();
     products.push(case(product).inputs(&[&[2, 3, 5], &[5, 4]]).products(5).batched(&[0]));
     let linear = |x: &[Var]| x[0].linear(&x[1], x.get(2));
+    let onto = |x: &[Var]| x[0].linear_with(&x[1], &Epilogue::residual(&x[2], &x[3]));
+    let activated = |x: &[Var]| {
+        let activation = Some(Function::Gelu);
+        x[0].linear_with(&x[1], &Epilogue { activation, ..Epilogue::residual(&x[2], &x[3]) })
+    };
     let linears = vec![
+        case(onto).inputs(&[&[2, 3, 5], &[4, 5], &[4], &[2, 3, 4]]).products(5).batched(&[0, 3]).single(&[1]),
+        case(activated).inputs(&[&[3, 5], &[4, 5], &[4], &[3, 4]]).products(5).batched(&[0, 3]).single(&[1]),
         case(linear).inputs(&[&[3, 5], &[4, 5], &[4]]).products(5).batched(&[0]).single(&[1]),
         case(linear).inputs(&[&[2, 3, 20], &[33, 20]]).products(20).batched(&[0]).single(&[1]),
     ];

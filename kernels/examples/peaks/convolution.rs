@@ -92,7 +92,9 @@ impl Case {
         best(|| {
             let (a, c) = (View::of(&a, al)?, ViewMut::of(&mut c, cl)?);
             match role {
-                Role::Forward => conv::forward_packed(&d, p, a, weights, None, c, (&mut scratch[..]).into()),
+                Role::Forward => {
+                    conv::forward_packed(&d, p, a, weights, Default::default(), c, (&mut scratch[..]).into())
+                }
                 Role::InputGradient => conv::input_gradient_packed(&d, p, a, weights, c, (&mut scratch[..]).into()),
             }
         })
@@ -109,7 +111,7 @@ impl Case {
         let taps = few.w.shape[2] * few.w.shape[3];
         let products = match which {
             Which::Forward => {
-                conv::forward(&d, p, av, bv, None, to, (&mut scratch(conv::forward_scratch)[..]).into())?;
+                conv::forward(&d, p, av, bv, Default::default(), to, (&mut scratch(conv::forward_scratch)[..]).into())?;
                 taps * c
             }
             Which::InputGradient => {

@@ -46,7 +46,7 @@ fn product(
                 &d,
                 View::of(&a, al)?,
                 View::of(&b, bl)?,
-                None,
+                Default::default(),
                 ViewMut::of(&mut c, cl)?,
                 (&mut scratch[..]).into(),
             )
@@ -69,8 +69,9 @@ fn linear([m, k, n]: [usize; 3], roofs: &[f64; 2], chosen: &dyn Fn(&str) -> bool
         let d = device(threads);
         let mut packed = numbers(matmul::packed_len(k, n));
         matmul::pack(&d, View::of(&b, bl)?, &mut packed)?;
-        seconds[threads - 1] =
-            best(|| matmul::forward_packed(&d, View::of(&a, al)?, &packed, n, None, ViewMut::of(&mut c, cl)?))?;
+        seconds[threads - 1] = best(|| {
+            matmul::forward_packed(&d, View::of(&a, al)?, &packed, n, Default::default(), ViewMut::of(&mut c, cl)?)
+        })?;
     }
     let worst = check(&a, &al, &b, &bl, &c, [m, k, n])?;
     line(&name, worst, matmul::forward_cost(&al, &bl).flops, seconds, roofs);

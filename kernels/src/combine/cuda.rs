@@ -41,6 +41,6 @@ pub(super) fn forward(cuda: &CudaContext, c: Coefficients, x: &[View], y: ViewMu
     run::<{ TERMS + 1 }>(cuda, "combine", &SOURCE, reals!("combine"), x, y, &[&c, &(x.len() as i32)])
 }
 
-pub(super) fn accumulate(cuda: &CudaContext, c: f64, x: View, y: ViewMut) -> Result {
+pub(crate) fn accumulate(cuda: &CudaContext, c: f64, x: View, y: ViewMut) -> Result {
     run::<2>(cuda, "accumulate", &SOURCE, reals!("accumulate"), &[x], y, &[&c])
 }

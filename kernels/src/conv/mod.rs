@@ -28,23 +28,25 @@ pub use geometry::Conv;
 pub use packed::{Packed, Role, forward_packed, input_gradient_packed, pack, packed_len, packed_scratch};
 
 use crate::cpu::CpuContext;
-use crate::{Cost, DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
+use crate::{Cost, DType, Device, Epilogue, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 const OP: &str = "conv";
 
-/// Convolves: `x [n, c, h, w]` channels last, `w [o, c / groups, kh, kw]` of any strides, dense `bias [o]`,
-/// `y [n, o, ho, wo]` channels last. f32 or f64, all of one dtype.
-pub fn forward(d: &Device, p: &Conv, x: View, w: View, bias: Option<View>, y: ViewMut, scratch: Scratch) -> Result {
+/// Convolves: `x [n, c, h, w]` channels last, `w [o, c / groups, kh, kw]` of any strides, dense bias `[o]`,
+/// `y [n, o, ho, wo]` channels last, all of one dtype.
+pub fn forward(d: &Device, p: &Conv, x: View, w: View, e: Epilogue, mut y: ViewMut, scratch: Scratch) -> Result {
     let (xl, yl) = (*x.layout(), *y.layout());
-    check(p, &xl, w.layout(), bias.as_ref(), &yl)?;
+    check(p, &xl, w.layout(), e.bias.as_ref(), &yl)?;
+    e.check(OP, &y)?;
     let cpu = match d {
         Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return cuda::forward(gpu, p, x, w, bias, y, scratch),
+        Device::Cuda(gpu) => return cuda::forward(d, gpu, p, x, w, e, y, scratch),
     };
     match y.dtype() {
-        DType::F64 => reference::forward::<f64>(p, x, w, bias, y),
-        _ => pack_and_sweep(cpu, p, Role::Forward, x, w, bias, y, scratch.into_host(OP)?),
+        DType::F64 => reference::forward::<f64>(p, x, w, e.bias, y.again())?,
+        _ => pack_and_sweep(cpu, p, Role::Forward, x, w, e.bias, y.again(), scratch.into_host(OP)?)?,
     }
+    e.finish(d, OP, y)
 }
 
 /// The gradient by the input: `g [n, o, ho, wo]` and `dx [n, c, h, w]` channels last, `w` as in [`forward`].

@@ -6,7 +6,7 @@ use super::{Conv, OP, check, transforms, winograd};
 use crate::cpu::CpuContext;
 use crate::cpu::team::Parts;
 use crate::tile::panels;
-use crate::{Device, Dims, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
+use crate::{Device, Dims, Epilogue, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 /// What packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,14 +55,16 @@ pub fn forward_packed(
     p: &Conv,
     x: View,
     w: Packed,
-    bias: Option<View>,
-    y: ViewMut,
+    e: Epilogue,
+    mut y: ViewMut,
     scratch: Scratch,
 ) -> Result {
     let cpu = d.cpu()?;
     let (xl, yl, wl) = (*x.layout(), *y.layout(), w.layout());
-    check(p, &xl, &wl, bias.as_ref(), &yl)?;
-    sweep(cpu, p, Role::Forward, x, w.data, &wl, bias, y, scratch.into_host(OP)?)
+    check(p, &xl, &wl, e.bias.as_ref(), &yl)?;
+    e.check(OP, &y)?;
+    sweep(cpu, p, Role::Forward, x, w.data, &wl, e.bias, y.again(), scratch.into_host(OP)?)?;
+    e.finish(d, OP, y)
 }
 
 /// [`super::input_gradient`] with packed weights; f32, the same bits.

@@ -73,7 +73,8 @@ fn run(d: &Device, case: &Case, x: &[f32], w: &[f32], g: &[f32], bias: &[f32]) -
     let bias = View::of(bias, row_major(&[bias.len()])).unwrap();
     let dirty = |len| vec![0xFFu8; len];
     let mut scratch = dirty(forward_scratch(d, &p, &xl, &wl, DType::F32));
-    forward(d, &p, xv, wv, Some(bias), ViewMut::of(&mut y, yl).unwrap(), (&mut scratch[..]).into()).unwrap();
+    forward(d, &p, xv, wv, Epilogue::bias(Some(bias)), ViewMut::of(&mut y, yl).unwrap(), (&mut scratch[..]).into())
+        .unwrap();
     let mut scratch = dirty(input_gradient_scratch(d, &p, &xl, &wl, DType::F32));
     input_gradient(d, &p, gv, wv, ViewMut::of(&mut dx, xl).unwrap(), (&mut scratch[..]).into()).unwrap();
     let mut scratch = dirty(weight_gradient_scratch(d, &p, &xl, &wl, DType::F32));
@@ -157,8 +158,16 @@ fn packed_weights_and_a_batch_give_the_same_bits() {
             let data = packed(Role::Forward);
             let mut scratch = vec![0xFF; packed_scratch(&d, &p, Role::Forward, &xl, &wl)];
             let (from, to) = (View::of(&x, xl).unwrap(), ViewMut::of(&mut y, yl).unwrap());
-            forward_packed(&d, &p, from, Packed { data: &data, shape }, Some(row), to, (&mut scratch[..]).into())
-                .unwrap();
+            forward_packed(
+                &d,
+                &p,
+                from,
+                Packed { data: &data, shape },
+                Epilogue::bias(Some(row)),
+                to,
+                (&mut scratch[..]).into(),
+            )
+            .unwrap();
             assert_eq!(y, all.y, "{}: {case:?}", name(&d));
             let data = packed(Role::InputGradient);
             let mut scratch = vec![0xFF; packed_scratch(&d, &p, Role::InputGradient, &xl, &wl)];
@@ -223,8 +232,16 @@ fn nothing_is_touched_beyond_the_operands() {
             for d in devices() {
                 let (mut y, mut dx, mut dw) = (guard(&g), guard(&x), guard(&w));
                 let mut scratch = dirty(forward_scratch(&d, &p, &xl, &wl, DType::F32));
-                forward(&d, &p, xv, wv, Some(bias), ViewMut::of(&mut y, yl).unwrap(), (&mut scratch[..]).into())
-                    .unwrap();
+                forward(
+                    &d,
+                    &p,
+                    xv,
+                    wv,
+                    Epilogue::bias(Some(bias)),
+                    ViewMut::of(&mut y, yl).unwrap(),
+                    (&mut scratch[..]).into(),
+                )
+                .unwrap();
                 let mut scratch = dirty(input_gradient_scratch(&d, &p, &xl, &wl, DType::F32));
                 input_gradient(&d, &p, gv, wv, ViewMut::of(&mut dx, xl).unwrap(), (&mut scratch[..]).into()).unwrap();
                 let mut scratch = dirty(weight_gradient_scratch(&d, &p, &xl, &wl, DType::F32));
@@ -240,7 +257,7 @@ fn nothing_is_touched_beyond_the_operands() {
                 let shape = [wl.shape[0], wl.shape[1], wl.shape[2], wl.shape[3]];
                 let (data, mut scratch) = pack(Role::Forward);
                 let (w, to) = (Packed { data: &data, shape }, ViewMut::of(&mut y, yl).unwrap());
-                forward_packed(&d, &p, xv, w, Some(bias), to, (&mut scratch[..]).into()).unwrap();
+                forward_packed(&d, &p, xv, w, Epilogue::bias(Some(bias)), to, (&mut scratch[..]).into()).unwrap();
                 let (data, mut scratch) = pack(Role::InputGradient);
                 let (w, to) = (Packed { data: &data, shape }, ViewMut::of(&mut dx, xl).unwrap());
                 input_gradient_packed(&d, &p, gv, w, to, (&mut scratch[..]).into()).unwrap();
@@ -257,7 +274,7 @@ fn what_is_not_taken_is_said() {
     let p = Conv::padded(1);
     let mut said = |xl: Layout, wl: Layout, yl: Layout, scratch: usize| {
         let (x, w, y) = (View::of(&x, xl).unwrap(), View::of(&w, wl).unwrap(), ViewMut::of(&mut y, yl).unwrap());
-        forward(&d, &p, x, w, None, y, (&mut vec![0; scratch][..]).into()).unwrap_err().to_string()
+        forward(&d, &p, x, w, Epilogue::default(), y, (&mut vec![0; scratch][..]).into()).unwrap_err().to_string()
     };
     let (image, kernel) = (channels_last(&[1, 2, 4, 4]), row_major(&[2, 2, 3, 3]));
     assert!(

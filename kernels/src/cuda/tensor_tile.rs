@@ -52,7 +52,7 @@ pub(crate) fn is_aligned(pointer: DevicePtr) -> bool {
 }
 
 /// The kernel among `names`, and its grid, for `rows` x `columns` results, `others` times. Tiles are as large as results
-/// fill and keep every multiprocessor busy with: each result is the same sum in any.
+/// fill and keep every multiprocessor busy with, of those sizes that have a kernel: each result is the same sum in any.
 pub(crate) fn tiles(
     cuda: &CudaContext,
     names: Names,
@@ -69,8 +69,10 @@ pub(crate) fn tiles(
     let blocks = |[down, across]: [usize; 2]| [rows.div_ceil(down), columns.div_ceil(across), others];
     let suits = |&size: &usize| {
         let [down, across] = sizes[size];
+        let is_there = names[numbers][size] != names[numbers][0];
         let filled = rows > down / 2 && columns > across / 2;
-        size == 0 || filled && blocks([down, across]).iter().product::<usize>() >= cuda.properties().multiprocessors
+        let busy = || blocks([down, across]).iter().product::<usize>() >= cuda.properties().multiprocessors;
+        size == 0 || is_there && filled && busy()
     };
     let size = (0..sizes.len()).rev().find(suits).unwrap_or(0);
     let [down, across] = sizes[size];

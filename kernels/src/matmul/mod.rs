@@ -1,4 +1,4 @@
-//! Matrix products: `c[.., i, j] = bias[j] + sum over p of a[.., i, p] b[.., p, j]`.
+//! Matrix products: `c[.., i, j] = bias[j] + sum over p of a[.., i, p] b[.., p, j]`, and what else an [`Epilogue`] does.
 //!
 //! Batch axes broadcast. `a` and `b` may have any strides (transposed and repeated views); `c` is row-major in its last
 //! two axes. Every element is summed over p in ascending order, in chains whose ends depend on k alone, whatever the
@@ -16,21 +16,23 @@ mod tests;
 pub use packed::{forward_packed, pack, packed_len};
 pub use problem::output_shape;
 
-use crate::{Cost, DType, Device, Layout, Result, Scratch, View, ViewMut};
+use crate::{Cost, DType, Device, Epilogue, Layout, Result, Scratch, View, ViewMut};
 use problem::Problem;
 
 const OP: &str = "matmul";
 
-/// Multiplies: `a [.., m, k]`, `b [.., k, n]`, dense `bias [n]`, `c [.., m, n]`; f32 or f64, all of one dtype.
-pub fn forward(d: &Device, a: View, b: View, bias: Option<View>, c: ViewMut, scratch: Scratch) -> Result {
+/// Multiplies: `a [.., m, k]`, `b [.., k, n]`, dense bias `[n]`, `c [.., m, n]`, all of one dtype.
+pub fn forward(d: &Device, a: View, b: View, e: Epilogue, mut c: ViewMut, scratch: Scratch) -> Result {
+    e.check(OP, &c)?;
     let cpu = match d {
         Device::Cpu(cpu) => cpu,
-        Device::Cuda(gpu) => return cuda::forward(d, gpu, a, b, bias, c, scratch),
+        Device::Cuda(gpu) => return cuda::forward(d, gpu, a, b, e, c, scratch),
     };
     match c.dtype() {
-        DType::F64 => reference::forward::<f64>(a, b, bias, c),
-        _ => single::forward(cpu, a, b, bias, c, scratch.into_host(OP)?),
+        DType::F64 => reference::forward::<f64>(a, b, e.bias, c.again())?,
+        _ => single::forward(cpu, a, b, e.bias, c.again(), scratch.into_host(OP)?)?,
     }
+    e.finish(d, OP, c)
 }
 
 /// Bytes of scratch for [`forward`].

@@ -4,7 +4,7 @@ use super::single::{multiply_rows, pack_matrix};
 use super::{OP, Problem};
 use crate::cpu::team::Parts;
 use crate::tile::panels;
-use crate::{Device, Dims, KernelError, Layout, Result, View, ViewMut};
+use crate::{Device, Dims, Epilogue, KernelError, Layout, Result, View, ViewMut};
 
 /// Elements that [`pack`] writes for a `[k, n]` matrix.
 pub fn packed_len(k: usize, n: usize) -> usize {
@@ -27,19 +27,20 @@ pub fn pack(d: &Device, b: View, packed: &mut [f32]) -> Result {
 
 /// [`super::forward`] with a packed right side of `n` columns: `a [.., m, k]` of any strides, `c [.., m, n]`; f32. The
 /// same bits as unpacked.
-pub fn forward_packed(d: &Device, a: View, packed: &[f32], n: usize, bias: Option<View>, mut c: ViewMut) -> Result {
+pub fn forward_packed(d: &Device, a: View, packed: &[f32], n: usize, e: Epilogue, mut c: ViewMut) -> Result {
     let cpu = d.cpu()?;
+    e.check(OP, &c)?;
     let k = a.layout().shape.last().copied().unwrap_or(0);
     check_len(packed.len(), k, n)?;
     let b = Layout::contiguous(Dims::new(&[k, n]).unwrap_or(Dims::filled(2, 0)));
-    let problem = Problem::new(a.layout(), &b, bias.as_ref(), c.layout())?;
-    let bias = bias.as_ref().map(|bias| bias.dense::<f32>(OP)).transpose()?;
+    let problem = Problem::new(a.layout(), &b, e.bias.as_ref(), c.layout())?;
+    let bias = e.bias.as_ref().map(|bias| bias.dense::<f32>(OP)).transpose()?;
     let empty = c.layout().count() == 0;
-    let (a, c) = (a.data::<f32>(OP)?, Parts::new(c.data::<f32>(OP)?));
+    let a = a.data::<f32>(OP)?;
     if !empty {
-        multiply_rows(cpu, &problem, a, packed, bias, &c);
+        multiply_rows(cpu, &problem, a, packed, bias, &Parts::new(c.data::<f32>(OP)?));
     }
-    Ok(())
+    e.finish(d, OP, c)
 }
 
 fn check_len(got: usize, k: usize, n: usize) -> Result {

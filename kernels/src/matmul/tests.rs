@@ -91,7 +91,7 @@ fn run(d: &Device, case: &Case, a: &[f32], b: &[f32], bias: Option<&[f32]>) -> V
     let row = bias.map(|bias| View::of(bias, row_major(&[bias.len()])).unwrap());
     let mut scratch = vec![0xFF; forward_scratch(d, &case.a, &case.b, DType::F32)];
     let (a, b) = (View::of(a, case.a).unwrap(), View::of(b, case.b).unwrap());
-    forward(d, a, b, row, ViewMut::of(&mut out, c).unwrap(), (&mut scratch[..]).into()).unwrap();
+    forward(d, a, b, Epilogue::bias(row), ViewMut::of(&mut out, c).unwrap(), (&mut scratch[..]).into()).unwrap();
     out
 }
 
@@ -127,7 +127,8 @@ fn nothing_is_touched_beyond_the_operands() {
                 let mut scratch = Guarded::new(&vec![0xFFu8; forward_scratch(&d, &case.a, &case.b, DType::F32)], edge);
                 let row = Some(View::of(&bias, row_major(&[bias.len()])).unwrap());
                 let (a, b) = (View::of(&a, case.a).unwrap(), View::of(&b, case.b).unwrap());
-                forward(&d, a, b, row, ViewMut::of(&mut out, c).unwrap(), (&mut scratch[..]).into()).unwrap();
+                forward(&d, a, b, Epilogue::bias(row), ViewMut::of(&mut out, c).unwrap(), (&mut scratch[..]).into())
+                    .unwrap();
                 assert!(out.iter().all(|y| y.is_finite()));
             }
         }
@@ -161,7 +162,7 @@ fn packed_gives_the_same_bits() {
             let mut got = vec![f32::NAN; want.len()];
             let c = ViewMut::of(&mut got, row_major(&[shape[0], shape[1], n])).unwrap();
             let bias = View::of(&bias, row_major(&[n])).unwrap();
-            forward_packed(&d, View::of(&a, case.a).unwrap(), &packed, n, Some(bias), c).unwrap();
+            forward_packed(&d, View::of(&a, case.a).unwrap(), &packed, n, Epilogue::bias(Some(bias)), c).unwrap();
             assert_eq!(got, want, "{}: {order:?}", name(&d));
         }
     }
@@ -182,7 +183,7 @@ fn nothing_is_touched_beyond_packed_operands() {
                 pack(&d, View::of(&b, bl).unwrap(), &mut packed).unwrap();
                 let to = ViewMut::of(&mut c, row_major(&[shape[0], shape[1], n])).unwrap();
                 let row = Some(View::of(&bias, row_major(&[n])).unwrap());
-                forward_packed(&d, View::of(&a, al).unwrap(), &packed, n, row, to).unwrap();
+                forward_packed(&d, View::of(&a, al).unwrap(), &packed, n, Epilogue::bias(row), to).unwrap();
                 assert!(c.iter().all(|y| y.is_finite()), "{}: {order:?}", name(&d));
             }
         }
@@ -256,7 +257,8 @@ fn a_result_with_gaps_between_its_matrices_is_left_alone_there() {
         let mut out = vec![7.0; gaps.end() + 3];
         let mut scratch = vec![0; forward_scratch(&d, &row_major(&[2, 5, 4]), &row_major(&[4, 3]), DType::F32)];
         let (a, b) = (View::of(&a, row_major(&[2, 5, 4])).unwrap(), View::of(&b, row_major(&[4, 3])).unwrap());
-        forward(&d, a, b, None, ViewMut::of(&mut out, gaps).unwrap(), (&mut scratch[..]).into()).unwrap();
+        forward(&d, a, b, Epilogue::default(), ViewMut::of(&mut out, gaps).unwrap(), (&mut scratch[..]).into())
+            .unwrap();
         assert_eq!((&out[2..17], &out[42..57]), (&want[..15], &want[15..]));
         assert!(out[..2].iter().chain(&out[17..42]).chain(&out[57..]).all(|&x| x == 7.0));
     }
@@ -270,7 +272,7 @@ fn what_does_not_fit_is_said() {
     let view = |shape: &[usize]| View::of(&data, row_major(shape)).unwrap();
     let mut said = |a: &[usize], b: &[usize], bias: Option<&[usize]>, c: Layout| {
         let c = ViewMut::of(&mut out, c).unwrap();
-        forward(&d, view(a), view(b), bias.map(view), c, (&mut [][..]).into()).unwrap_err().to_string()
+        forward(&d, view(a), view(b), Epilogue::bias(bias.map(view)), c, (&mut [][..]).into()).unwrap_err().to_string()
     };
     assert!(said(&[2, 3], &[4, 5], None, row_major(&[2, 5])).contains("[2, 3] does not multiply [4, 5]"));
     assert!(said(&[3], &[3, 5], None, row_major(&[5])).contains("does not multiply"));

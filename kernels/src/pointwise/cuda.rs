@@ -8,7 +8,7 @@ use crate::{Result, View, ViewMut};
 pub(crate) static APPLY: Source = Source { name: "apply.cu", text: include_str!("apply.cu") };
 pub(crate) static SCALED: Source = Source { name: "scaled.cu", text: include_str!("scaled.cu") };
 
-pub(super) fn apply(cuda: &CudaContext, f: Function, order: u8, x: View, y: ViewMut) -> Result {
+pub(crate) fn apply(cuda: &CudaContext, f: Function, order: u8, x: View, y: ViewMut) -> Result {
     let (number, a, b) = parameters(f);
     run::<2>(cuda, f.name(), &APPLY, reals!("apply"), &[x], y, &[&number, &i32::from(order), &a, &b])
 }

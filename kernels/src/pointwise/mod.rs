@@ -49,6 +49,12 @@ pub fn scaled_cost(y: &Layout, dtype: DType) -> Cost {
     Cost { flops: 2 * count, bytes: 3 * count * dtype.size() as u64 }
 }
 
+/// `y[i] = f(x[i])` for a block of another op.
+#[inline(always)]
+pub(crate) fn block<S: Simd>(s: S, f: Function, x: &[f32], y: &mut [f32]) {
+    s.call(Evaluate { f, order: 0, x, y });
+}
+
 fn offered(f: Function, order: u8) -> Result {
     if order <= 2 {
         return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! Packed weights are kept with the weight's storage until that is written in place.
 
+use super::epilogue::Epilogue;
 use super::{common, scratch};
 use crate::error::{Error, Result};
 use crate::storage::Storage;
@@ -15,7 +16,13 @@ impl Tensor {
     /// `x [n, c, h, w]` with `weight [o, c / groups, kh, kw]` and `bias [o]`: `[n, o, ho, wo]`.
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, p: &Conv) -> Result<Tensor> {
-        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        self.conv2d_with(weight, &Epilogue::bias(bias), p)
+    }
+
+    /// The same, and what else the epilogue does.
+    #[track_caller]
+    pub fn conv2d_with(&self, weight: &Tensor, epilogue: &Epilogue, p: &Conv) -> Result<Tensor> {
+        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(epilogue.operands()).collect();
         let (device, dtype) = common("conv2d", &operands)?;
         let shape = p.output_shape(self.shape(), weight.shape())?;
         let x = self.channels_last()?;
@@ -23,20 +30,20 @@ impl Tensor {
         let (d, cost) = (device.kernels(), conv::cost(p, x.layout(), weight.layout()));
         let space = scratch("conv2d", &device, room(d, p, Role::Forward, x.layout(), weight.layout(), dtype))?;
         let mut space = space.storage().write("conv2d")?;
-        let bias = bias.map(Tensor::contiguous).transpose()?;
-        let bias = bias.as_ref().map(|bias| bias.read("conv2d")).transpose()?;
-        let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
+        let stored = epilogue.stored_for("conv2d", y.layout())?;
+        let held_epilogue = stored.read("conv2d")?;
+        let epilogue = held_epilogue.view(y.layout())?;
         let x = x.read("conv2d")?;
         let x = x.view()?;
         if dtype == DType::F32 && device.is_cpu() {
             let packed = packed(weight, p, Role::Forward)?;
             let held = packed.read("conv2d")?;
             let w = Packed { data: bytemuck::cast_slice(held.bytes("conv2d")?), shape: four(weight)? };
-            y.fill_with(cost, |y| conv::forward_packed(d, p, x, w, bias, y, space.data()))?;
+            y.fill_with(cost, |y| conv::forward_packed(d, p, x, w, epilogue, y, space.data()))?;
         } else {
             let w = weight.read("conv2d")?;
             let w = w.view()?;
-            y.fill_with(cost, |y| conv::forward(d, p, x, w, bias, y, space.data()))?;
+            y.fill_with(cost, |y| conv::forward(d, p, x, w, epilogue, y, space.data()))?;
         }
         Ok(y)
     }

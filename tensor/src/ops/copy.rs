@@ -32,6 +32,11 @@ impl Tensor {
         self.copy_in(super::result_layout(self.dims(), &[self]))
     }
 
+    /// A copy in the order of `layout`, of the same shape.
+    pub(crate) fn copy_as(&self, layout: &Layout) -> Result<Tensor> {
+        self.copy_in(Layout { offset: 0, ..*layout })
+    }
+
     fn copy_in(&self, layout: Layout) -> Result<Tensor> {
         let out = Tensor::empty("copy", self.device(), self.dtype(), layout)?;
         let from = self.read("copy")?;

@@ -1,5 +1,6 @@
 //! Matrix products: general, and with a weight that is packed once.
 
+use super::epilogue::Epilogue;
 use super::{common, scratch};
 use crate::error::{Error, Result};
 use crate::storage::Storage;
@@ -33,14 +34,21 @@ impl Tensor {
         let (a, b) = (self.read("matmul")?, other.read("matmul")?);
         let (a, b) = (a.view()?, b.view()?);
         let cost = matmul::forward_cost(self.layout(), other.layout());
-        out.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, None, c, space.data()))?;
+        out.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, Default::default(), c, space.data()))?;
         Ok(out)
     }
 
     /// `x [.., in]` with `weight [out, in]` and `bias [out]`: `x weight' + bias`, `[.., out]`. The packed weight is kept.
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        self.linear_with(weight, &Epilogue::bias(bias))
+    }
+
+    /// The same, and what else the epilogue does.
+    #[track_caller]
+    pub fn linear_with(&self, weight: &Tensor, epilogue: &Epilogue) -> Result<Tensor> {
+        let bias = epilogue.bias;
+        let operands: Vec<&Tensor> = [self, weight].into_iter().chain(epilogue.operands()).collect();
         let (device, dtype) = common("linear", &operands)?;
         let fits = match weight.shape() {
             &[out, inner] => self.shape().last() == Some(&inner) && bias.is_none_or(|bias| bias.shape() == [out]),
@@ -62,9 +70,9 @@ impl Tensor {
         let rows = self.reshape(&[self.count() / inner.max(1), inner])?.contiguous()?;
         let out = Tensor::empty("linear", &device, dtype, Layout::contiguous(shape))?;
         let flat = out.reshape(&[rows.shape()[0], outer])?;
-        let bias = bias.map(|bias| bias.contiguous()).transpose()?;
-        let bias = bias.as_ref().map(|bias| bias.read("linear")).transpose()?;
-        let bias = bias.as_ref().map(|bias| bias.view()).transpose()?;
+        let stored = epilogue.stored_for("linear", out.layout())?;
+        let held_epilogue = stored.read("linear")?;
+        let epilogue = held_epilogue.view(flat.layout())?;
         let turned = weight.transpose(0, 1)?;
         let cost = matmul::forward_cost(rows.layout(), turned.layout());
         let a = rows.read("linear")?;
@@ -73,11 +81,11 @@ impl Tensor {
             let packed = packed(weight)?;
             let held = packed.read("linear")?;
             let packed = bytemuck::cast_slice(held.bytes("linear")?);
-            flat.fill_with(cost, |c| matmul::forward_packed(device.kernels(), a, packed, outer, bias, c))?;
+            flat.fill_with(cost, |c| matmul::forward_packed(device.kernels(), a, packed, outer, epilogue, c))?;
         } else {
             let b = turned.read("linear")?;
             let b = b.view()?;
-            flat.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, bias, c, (&mut [][..]).into()))?;
+            flat.fill_with(cost, |c| matmul::forward(device.kernels(), a, b, epilogue, c, (&mut [][..]).into()))?;
         }
         Ok(out)
     }

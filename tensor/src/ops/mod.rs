@@ -10,6 +10,7 @@ pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod epilogue;
 pub mod gather;
 pub mod gram;
 pub mod matmul;

@@ -1,9 +1,9 @@
 //! What moves numbers, or turns them in pairs. Bound by memory.
 
 use super::{REALS, gives, moved, rung, sizes};
-use crate::study::{Case, Family, Numbers};
-use tensor::DType;
+use crate::study::{Case, Family, Numbers, Operands};
 use tensor::ops::rope::Rope;
+use tensor::{DType, Result, Tensor};
 
 const ELEMENTS: &str = "elements";
 const SMALL: &[&[usize]] = &[&[1000]];
@@ -102,6 +102,14 @@ pub(crate) static GATHER: Family = Family {
     ],
 };
 
+/// Cosines and sines `[2, tokens, width / 2]` of some angles.
+pub(super) fn turns(operands: &Operands, tokens: usize, width: usize) -> Result<Tensor> {
+    let half = tokens * width / 2;
+    operands.wide(&[2, tokens, width / 2], |place| {
+        if place < half { (0.7 * place as f64).cos() } else { (0.7 * (place - half) as f64).sin() }
+    })
+}
+
 pub(crate) static ROPE: Family = Family {
     name: "rope",
     processor: [rung("pair by pair", &["rope/reference.rs"]), rung("halves of a row side by side", &["rope/mod.rs"])],
@@ -116,11 +124,7 @@ pub(crate) static ROPE: Family = Family {
         terms: |_| 2,
         make: |operands, size| {
             let ([_, tokens, width], x) = (sizes(size), operands.normal(size)?);
-            let half = tokens * width / 2;
-            let turn = |place: usize| {
-                if place < half { (0.7 * place as f64).cos() } else { (0.7 * (place - half) as f64).sin() }
-            };
-            let table = operands.wide(&[2, tokens, width / 2], turn)?;
+            let table = turns(operands, tokens, width)?;
             gives(move || x.rope(&table, &Rope::default(), false))
         },
     }],

@@ -16,8 +16,8 @@ mod v3;
 use super::Role;
 use super::geometry::Conv;
 use crate::cuda::elementwise::{real, reals};
-use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
-use crate::{DType, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
+use crate::cuda::{CudaContext, Grid, Source};
+use crate::{DType, Device, Epilogue, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
 pub(crate) static V1: Source = Source { name: "conv_v1.cu", text: include_str!("v1.cu") };
 pub(crate) use v2::V2;
@@ -36,24 +36,29 @@ const SHARES: usize = 64;
 
 /// Operands have been checked.
 pub(super) fn forward(
+    d: &Device,
     cuda: &CudaContext,
     p: &Conv,
     x: View,
     w: View,
-    bias: Option<View>,
-    y: ViewMut,
+    e: Epilogue,
+    mut y: ViewMut,
     space: Scratch,
 ) -> Result {
-    let dtype = same(y.dtype(), &[Some(x), Some(w), bias])?;
+    let dtype = same(y.dtype(), &[Some(x), Some(w), e.bias])?;
     let g = Geometry::of(p, x.layout(), w.layout(), y.layout())?;
-    let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
-    if cuda.allows_version(2) && v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]) {
+    let tiled = cuda.allows_version(2) && v2::suits(dtype, &[g.c as usize], &[x.pointer(OP)?]);
+    let (at_once, later) = e.split(tiled && dtype.size() == 2);
+    let e = at_once.on_device(OP)?;
+    if tiled {
         let run = if v3::suits(cuda, dtype, &g) { v3::forward } else { v2::forward };
-        return run(cuda, p, &g, [x, w], bias, y, &space);
+        run(cuda, p, &g, [x, w], e, y.again(), &space)?;
+        return later.finish(d, OP, y);
     }
-    let (x, w, y) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
+    let (x, w, to) = (x.pointer(OP)?, w.pointer(OP)?, y.pointer(OP)?);
     let grid = g.grid(g.n * g.ho * g.wo, g.o);
-    cuda.launch(&V1, real(OP, reals!("conv_v1"), dtype)?, grid, &[&x, &w, &bias, &y, &g])
+    cuda.launch(&V1, real(OP, reals!("conv_v1"), dtype)?, grid, &[&x, &w, &e, &to, &g])?;
+    later.finish(d, OP, y)
 }
 
 /// Operands have been checked.

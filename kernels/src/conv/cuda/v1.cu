@@ -7,6 +7,7 @@
 //   weight gradient  output channels  x  (input channels x taps),  depth: pixels of y, in shares that are added afterwards
 //
 // Figure: not yet measured.
+#include "epilogue.cuh"
 #include "tile.cuh"
 
 // As `Geometry` in `mod.rs`. Images are channels last; `c` and `o` are channels of one group.
@@ -102,14 +103,14 @@ template <class T, bool FORWARD> struct Weight {
 };
 
 template <class T>
-__device__ void forward(const T* x, const T* w, const T* bias, T* y, const Geometry& g) {
+__device__ void forward(const T* x, const T* w, const Epilogue<T>& e, T* y, const Geometry& g) {
     using Wide = typename Computes<T>::In;
     u32 group = blockIdx.z;
     tiled_product<Wide>(g.n * g.ho * g.wo, g.o, 0, g.c * g.kh * g.kw, Seen<T>{x, g, group},
                         Weight<T, true>{w, g, group}, [&](u32 row, u32 column, Wide sum) {
                             column += group * g.o;
-                            if (bias) sum += to<Wide>(bias[column]);
-                            y[size_t(row) * (g.o * g.groups) + column] = to<T>(sum);
+                            size_t place = size_t(row) * (g.o * g.groups) + column;
+                            y[place] = to<T>(e(sum, column, place));
                         });
 }
 
@@ -174,8 +175,8 @@ __device__ void add_shares(const typename Computes<T>::In* partial, T* dw, const
 }
 
 #define KERNELS(T)                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(256) conv_v1_##T(const T* x, const T* w, const T* bias, T* y,         \
-        Geometry g) { forward<T>(x, w, bias, y, g); }                                                                  \
+    extern "C" __global__ void __launch_bounds__(256) conv_v1_##T(const T* x, const T* w, Epilogue<T> e, T* y,         \
+        Geometry g) { forward<T>(x, w, e, y, g); }                                                                  \
     REGISTER_KERNEL(conv_v1_##T);                                                                                      \
     extern "C" __global__ void __launch_bounds__(256) conv_input_gradient_v1_##T(const T* dy, const T* w, T* dx,       \
         Geometry g) { input_gradient<T>(dy, w, dx, g); }                                                               \

@@ -9,17 +9,17 @@
 
 // The product of a block of `group`: pixels by channels of an image `to`, that has `channels` of each group.
 template <class T, class Kind, class Pixels>
-__device__ __forceinline__ void to_image(const Pixels& pixels, const T* w, u32 depth, const T* bias, T* to, u32 rows,
-                                         u32 channels, u32 aligned, const Geometry& g) {
+__device__ __forceinline__ void to_image(const Pixels& pixels, const T* w, u32 depth, const Epilogue<T>& e, T* to,
+                                         u32 rows, u32 channels, u32 aligned, const Geometry& g) {
     using Weight = MatrixLoader<T, Major::k>;
     using Tile = typename Kind::template Of<Pixels, Weight>;
     u32 group = blockIdx.z, row0 = blockIdx.x * Tile::ROWS, column0 = blockIdx.y * Tile::COLUMNS;
     Weight weight{w + group * channels * depth, depth};
     Tile tile;
     tile.multiply(pixels, weight, row0, rows, column0, channels, 0, depth);
-    const T* bias_of_group = bias ? bias + group * channels : nullptr;
-    tile.store(row0, column0, TensorResult<T, T>{to + group * channels, bias_of_group, channels * g.groups, rows,
-                                                  channels, aligned != 0});
+    u32 first = group * channels;
+    tile.store(row0, column0,
+               TensorResult<T, T>{to + first, e.of(first, first), channels * g.groups, rows, channels, aligned != 0});
 }
 
 // The sums over share `blockIdx.z / groups` of the output pixels, into partial [shares, groups, o, kh, kw, c].
@@ -35,21 +35,21 @@ __device__ __forceinline__ void weight_gradient(const T* x, const T* dy, f32* pa
     Unfolded<T> unfolded{data, {data, g}};
     Tile tile;
     tile.multiply(cotangent, unfolded, row0, g.o.size, column0, columns, from, end);
-    tile.store(row0, column0, TensorResult<f32, T>{partial + blockIdx.z * g.o.size * columns, nullptr, columns,
-                                                   g.o.size, columns, true});
+    tile.store(row0, column0, TensorResult<f32, T>{partial + blockIdx.z * g.o.size * columns, {}, columns, g.o.size,
+                                                    columns, true});
 }
 
 #define KERNELS(T, name, Kind)                                                                                         \
-    extern "C" __global__ void __launch_bounds__(RING_THREADS, Kind::BLOCKS) conv_v2_##name(const T* x, const T* w, const T* bias,   \
+    extern "C" __global__ void __launch_bounds__(RING_THREADS, Kind::BLOCKS) conv_v2_##name(const T* x, const T* w, Epilogue<T> e,   \
                                                                               T* y, u32 aligned, Geometry g) {         \
         Seen<T> pixels{x + blockIdx.z * g.c.size, g};                                                                  \
-        to_image<T, Kind>(pixels, w, g.taps() * g.c.size, bias, y, g.n * g.ho.size * g.wo.size, g.o.size, aligned, g); \
+        to_image<T, Kind>(pixels, w, g.taps() * g.c.size, e, y, g.n * g.ho.size * g.wo.size, g.o.size, aligned, g); \
     }                                                                                                                  \
     REGISTER_KERNEL(conv_v2_##name);                                                                                   \
     extern "C" __global__ void __launch_bounds__(RING_THREADS, Kind::BLOCKS) conv_input_gradient_v2_##name(                          \
         const T* dy, const T* w, T* dx, u32 aligned, Geometry g) {                                                     \
         Saw<T> pixels{dy + blockIdx.z * g.o.size, g};                                                                  \
-        to_image<T, Kind>(pixels, w, g.taps() * g.o.size, static_cast<const T*>(nullptr), dx,                          \
+        to_image<T, Kind>(pixels, w, g.taps() * g.o.size, Epilogue<T>{}, dx,                                           \
                           g.n * g.h.size * g.w.size, g.c.size, aligned, g);                                            \
     }                                                                                                                  \
     REGISTER_KERNEL(conv_input_gradient_v2_##name);                                                                    \

@@ -7,6 +7,7 @@ use crate::copy;
 use crate::cuda::nest::{Divisor, divisor};
 use crate::cuda::tensor_tile::{fits, is_aligned, takes, tensor_names, tiles};
 use crate::cuda::{CudaContext, DevicePtr, Source};
+use crate::epilogue::DeviceEpilogue;
 use crate::view::DataMut;
 use crate::{DType, Dims, KernelError, Layout, Result, Scratch, View, ViewMut, scratch};
 
@@ -64,7 +65,7 @@ pub(super) fn forward(
     p: &Conv,
     g: &Sizes,
     [x, w]: [View; 2],
-    bias: DevicePtr,
+    e: DeviceEpilogue,
     y: ViewMut,
     space: &Scratch,
 ) -> Result {
@@ -72,8 +73,8 @@ pub(super) fn forward(
     let size = [(g.n * g.ho * g.wo) as usize, g.o as usize];
     let (name, grid) = tiles(cuda, tensor_names!("conv_v2"), dtype, size, p.groups);
     let (x, y) = (x.pointer(OP)?, y.pointer(OP)?);
-    let aligned = u32::from(fits(dtype, g.o as usize) && is_aligned(y) && is_aligned(bias));
-    cuda.launch(&V2, name, grid, &[&x, &w, &bias, &y, &aligned, &Geometry::of(g)])
+    let aligned = u32::from(fits(dtype, g.o as usize) && [y, e.bias, e.residual].into_iter().all(is_aligned));
+    cuda.launch(&V2, name, grid, &[&x, &w, &e, &y, &aligned, &Geometry::of(g)])
 }
 
 pub(super) fn input_gradient(

@@ -12,8 +12,8 @@
 
 // Pixels by channels of an image `to`. `Pixels` sees them in `from`, which has `own` channels of each group.
 template <class Pixels, u32 ROWS, u32 COLUMNS, class T>
-__device__ __forceinline__ void to_image(const T* from, u32 own, const TensorMap& weight, const T* bias, T* to,
-                                         u32 aligned, const Geometry& g, const Tiles& tiles) {
+__device__ __forceinline__ void to_image(const T* from, u32 own, const TensorMap& weight, const Epilogue<T>& e,
+                                         T* to, u32 aligned, const Geometry& g, const Tiles& tiles) {
     using Stages = Ring<T, ROWS, COLUMNS>;
     auto pixels = [&](const Tiles::Place& place) { return Pixels{from + place.product * own, g}; };
     auto load = [&](T* part, Mbarrier& full, const Tiles::Place& place, u32 depth) {
@@ -22,8 +22,8 @@ __device__ __forceinline__ void to_image(const T* from, u32 own, const TensorMap
     auto produce = [&](Stages& ring) { gather<true>(ring, tiles, pixels, load); };
     hopper_loop<Major::k, Major::k, Stages>(tiles, GATHER_ARRIVALS, produce, [&](const Tiles::Place& place) {
         u32 first = place.product * tiles.columns;
-        return TensorResult<T, T>{to + first,  bias ? bias + first : nullptr, tiles.columns * g.groups,
-                                  tiles.rows, tiles.columns,                  aligned != 0};
+        return TensorResult<T, T>{to + first, e.of(first, first), tiles.columns * g.groups,
+                                  tiles.rows, tiles.columns,      aligned != 0};
     });
 }
 
@@ -42,20 +42,20 @@ __device__ __forceinline__ void weight_gradient(const T* x, const TensorMap& dy,
     auto produce = [&](Stages& ring) { gather<false>(ring, tiles, unfolded, load); };
     hopper_loop<Major::mn, Major::mn, Stages>(tiles, GATHER_ARRIVALS, produce, [&](const Tiles::Place& place) {
         f32* sums = partial + place.other * tiles.rows * tiles.columns;
-        return TensorResult<f32, T>{sums, nullptr, tiles.columns, tiles.rows, tiles.columns, true};
+        return TensorResult<f32, T>{sums, {}, tiles.columns, tiles.rows, tiles.columns, true};
     });
 }
 
 #define KERNELS(T, ROWS, COLUMNS, AT_ONCE)                                                                             \
     extern "C" __global__ void __launch_bounds__(WARPGROUP + 2 * ROWS, AT_ONCE) conv_v3_##T##_##ROWS##x##COLUMNS(      \
-        const T* x, const __grid_constant__ TensorMap w, const T* bias, T* y, u32 aligned, Geometry g, Tiles tiles) {  \
-        to_image<Seen<T>, ROWS, COLUMNS>(x, g.c.size, w, bias, y, aligned, g, tiles);                                  \
+        const T* x, const __grid_constant__ TensorMap w, Epilogue<T> e, T* y, u32 aligned, Geometry g, Tiles tiles) {  \
+        to_image<Seen<T>, ROWS, COLUMNS>(x, g.c.size, w, e, y, aligned, g, tiles);                                  \
     }                                                                                                                  \
     REGISTER_KERNEL(conv_v3_##T##_##ROWS##x##COLUMNS);                                                                 \
     extern "C" __global__ void __launch_bounds__(WARPGROUP + 2 * ROWS, AT_ONCE)                                        \
         conv_input_gradient_v3_##T##_##ROWS##x##COLUMNS(const T* dy, const __grid_constant__ TensorMap w, T* dx,       \
                                                         u32 aligned, Geometry g, Tiles tiles) {                        \
-        to_image<Saw<T>, ROWS, COLUMNS, T>(dy, g.o.size, w, nullptr, dx, aligned, g, tiles);                           \
+        to_image<Saw<T>, ROWS, COLUMNS, T>(dy, g.o.size, w, {}, dx, aligned, g, tiles);                           \
     }                                                                                                                  \
     REGISTER_KERNEL(conv_input_gradient_v3_##T##_##ROWS##x##COLUMNS);                                                  \
     extern "C" __global__ void __launch_bounds__(WARPGROUP + 2 * ROWS, AT_ONCE)                                        \

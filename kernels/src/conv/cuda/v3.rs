@@ -7,6 +7,7 @@ use crate::conv::geometry::Conv;
 use crate::cuda::hopper_loop::{Operand, Products, Tile, Tiles};
 use crate::cuda::tensor_tile::{fits, is_aligned};
 use crate::cuda::{CudaContext, DevicePtr, Grid, Source};
+use crate::epilogue::DeviceEpilogue;
 use crate::{DType, Result, Scratch, View, ViewMut};
 
 pub(crate) static V3: Source = Source { name: "conv_v3.cu", text: include_str!("v3.cu") };
@@ -51,7 +52,7 @@ pub(super) fn forward(
     p: &Conv,
     g: &Sizes,
     [x, w]: [View; 2],
-    bias: DevicePtr,
+    e: DeviceEpilogue,
     y: ViewMut,
     space: &Scratch,
 ) -> Result {
@@ -60,8 +61,8 @@ pub(super) fn forward(
     let (name, [_, lines], tiles, grid) = choose(cuda, dtype, names!("conv_v3"), &products)?;
     let w = operand.map(cuda, dtype, w, lines)?;
     let (x, y) = (x.pointer(OP)?, y.pointer(OP)?);
-    let aligned = u32::from(fits(dtype, g.o as usize) && is_aligned(y) && is_aligned(bias));
-    cuda.launch(&V3, name, grid, &[&x, &w, &bias, &y, &aligned, &Geometry::of(g), &tiles])
+    let aligned = u32::from(fits(dtype, g.o as usize) && [y, e.bias, e.residual].into_iter().all(is_aligned));
+    cuda.launch(&V3, name, grid, &[&x, &w, &e, &y, &aligned, &Geometry::of(g), &tiles])
 }
 
 pub(super) fn input_gradient(

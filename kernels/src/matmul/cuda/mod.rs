@@ -18,10 +18,11 @@ use crate::cuda::elementwise::{real, reals};
 use crate::cuda::nest::DeviceNest;
 use crate::cuda::tensor_tile::{self, Names, tensor_names};
 use crate::cuda::{CudaContext, DevicePtr, Grid, Parameter, Source};
-use crate::{DType, Device, KernelError, Layout, Result, Scratch, View, ViewMut};
+use crate::{DType, Device, Epilogue, KernelError, Layout, Result, Scratch, View, ViewMut};
 
 pub(crate) static V1: Source = Source { name: "matmul_v1.cu", text: include_str!("v1.cu") };
 pub(crate) static V2: Source = Source { name: "matmul_v2.cu", text: include_str!("v2.cu") };
+pub(crate) use split::SHARES;
 pub(crate) use v3::V3;
 
 const OP: &str = "matmul";
@@ -36,17 +37,23 @@ const V2_NAMES: [[Names; 2]; 2] = [
     [tensor_names!("matmul_v2_xk"), tensor_names!("matmul_v2_xx")],
 ];
 
+/// Those of shares of a sum, whose `a` runs across the depth: in 16 bits, of one size.
+const V2_SUMS: [Names; 2] = [
+    [["matmul_v2_sum_xk_bf16_64x64"; 3], ["matmul_v2_sum_xk_f16_64x64"; 3], [""; 3], [""; 3]],
+    [["matmul_v2_sum_xx_bf16_64x64"; 3], ["matmul_v2_sum_xx_f16_64x64"; 3], [""; 3], [""; 3]],
+];
+
 /// Operands are checked here. `d` is the device of `cuda`.
 pub(super) fn forward(
     d: &Device,
     cuda: &CudaContext,
     a: View,
     b: View,
-    bias: Option<View>,
+    e: Epilogue,
     c: ViewMut,
     space: Scratch,
 ) -> Result {
-    split::forward(d, [a, b], bias, c, space, |a, b, bias, c| whole(cuda, a, b, bias, c))
+    split::forward(cuda, [a, b], e, c, space, |a, b, e, c| whole(d, cuda, a, b, e, c))
 }
 
 /// Bytes of scratch of [`forward`].
@@ -54,42 +61,53 @@ pub(super) fn forward_scratch(a: &Layout, b: &Layout, dtype: DType) -> usize {
     split::forward_scratch(a, b, dtype)
 }
 
-fn whole(cuda: &CudaContext, a: View, b: View, bias: Option<View>, c: ViewMut) -> Result {
-    let dtype = c.dtype();
-    for operand in [Some(a), Some(b), bias].into_iter().flatten() {
+/// The product of `a` and `b`; in f32 also of those of 16 bits, where they are shares of a sum.
+fn whole(d: &Device, cuda: &CudaContext, a: View, b: View, e: Epilogue, c: ViewMut) -> Result {
+    let dtype = a.dtype();
+    let is_sum = c.dtype() != dtype && c.dtype() == dtype.wide();
+    if c.dtype() != dtype && !is_sum {
+        return Err(KernelError::DType { op: OP, got: c.dtype(), want: dtype.name() });
+    }
+    for operand in [Some(b), e.bias].into_iter().flatten() {
         if operand.dtype() != dtype {
             return Err(KernelError::DType { op: OP, got: operand.dtype(), want: dtype.name() });
         }
     }
-    let problem = Problem::new(a.layout(), b.layout(), bias.as_ref(), c.layout())?;
+    let problem = Problem::new(a.layout(), b.layout(), e.bias.as_ref(), c.layout())?;
     if c.layout().count() == 0 {
         return Ok(());
     }
     let batch = DeviceNest::of(OP, &problem.batch)?;
-    let bias = bias.map_or(Ok(DevicePtr::NULL), |bias| bias.pointer(OP))?;
-    let (a, b, c) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
+    let (a, b, to) = (a.pointer(OP)?, b.pointer(OP)?, c.pointer(OP)?);
     let [m, n, k] = [problem.m as u32, problem.n as u32, problem.k as u32];
     let (matrices, c_row) = ((batch.count as usize).min(MATRICES), problem.c_row as u32);
-    if let Some(ways) = choose(dtype, &problem, a, b).filter(|_| cuda.allows_version(2)) {
-        let starts = problem.batch.loops().all(|(_, [c, ..])| tensor_tile::fits(dtype, c));
-        let aligned = starts && [bias, c].into_iter().all(tensor_tile::is_aligned);
-        let aligned = aligned && tensor_tile::fits(dtype, problem.c_row);
+    let ways = choose(dtype, &problem, a, b).filter(|_| cuda.allows_version(2));
+    let (at_once, later) = e.split(ways.is_some() && dtype.size() == 2);
+    let e = at_once.on_device(OP)?;
+    if let Some(ways) = ways {
+        let starts = problem.batch.loops().all(|(_, [to, ..])| tensor_tile::fits(c.dtype(), to));
+        let aligned = starts && [e.bias, e.residual, to].into_iter().all(tensor_tile::is_aligned);
+        let aligned = aligned && tensor_tile::fits(c.dtype(), problem.c_row);
         if let Some(batch) = v3::suits(cuda, dtype, &problem, ways) {
-            return v3::multiply(cuda, dtype, &problem, batch, ways, [a, b, bias, c], aligned);
+            v3::multiply(cuda, dtype, &problem, batch, ways, [a, b, to], e, aligned, is_sum)?;
+            return later.finish(d, OP, c);
         }
-        let names = V2_NAMES[ways[0].across][ways[1].across];
+        let names = if is_sum { V2_SUMS[ways[1].across] } else { V2_NAMES[ways[0].across][ways[1].across] };
         let (name, grid) = tensor_tile::tiles(cuda, names, dtype, [problem.m, problem.n], matrices);
         let ([a_step, b_step], aligned) = (ways.map(|way| way.step), u32::from(aligned));
         let parameters: [&dyn Parameter; 12] =
-            [&a, &b, &bias, &c, &m, &n, &k, &a_step, &b_step, &c_row, &aligned, &batch];
-        return cuda.launch(&V2, name, grid, &parameters);
+            [&a, &b, &e, &to, &m, &n, &k, &a_step, &b_step, &c_row, &aligned, &batch];
+        cuda.launch(&V2, name, grid, &parameters)?;
+        return later.finish(d, OP, c);
     }
     // [row, depth] of a, [column, depth] of b.
     let ([a_row, a_depth], [b_depth, b_column]) = (problem.a_step, problem.b_step);
     let (am, bm) = ([a_row as u32, a_depth as u32], [b_column as u32, b_depth as u32]);
     let grid = Grid { blocks: [problem.m.div_ceil(TILE), problem.n.div_ceil(TILE), matrices], ..Grid::new(1, 256) };
-    let name = real(OP, reals!("matmul_v1"), dtype)?;
-    cuda.launch(&V1, name, grid, &[&a, &b, &bias, &c, &m, &n, &k, &am, &bm, &c_row, &batch])
+    let name = if is_sum { reals!("matmul_v1_sum") } else { reals!("matmul_v1") };
+    let name = real(OP, name, dtype)?;
+    cuda.launch(&V1, name, grid, &[&a, &b, &e, &to, &m, &n, &k, &am, &bm, &c_row, &batch])?;
+    later.finish(d, OP, c)
 }
 
 /// How memory runs in an operand of version 2.

@@ -2,6 +2,7 @@
 //
 // Idea: shared memory turns 2 x 16 x 64 loads into 16 x 64 x 64 products; a thread keeps 16 sums in registers.
 // Figure: 20 TFLOP/s in f32, .40 of cuBLAS (4096, H200, 2026-11-26).
+#include "epilogue.cuh"
 #include "tile.cuh"
 
 // As `Matrix` in `mod.rs`: strides in elements.
@@ -22,30 +23,35 @@ template <class T> struct Operand {
 };
 
 // `batch` places the matrices of c, a and b; block z is one of them.
-template <class T>
-__device__ void multiply(const T* a, const T* b, const T* bias, T* c, u32 m, u32 n, u32 k, Matrix am, Matrix bm,
-                         u32 c_row, const Nest<3>& batch) {
+template <class T, class To>
+__device__ void multiply(const T* a, const T* b, const Epilogue<T>& all, To* c, u32 m, u32 n, u32 k, Matrix am,
+                         Matrix bm, u32 c_row, const Nest<3>& batch) {
     using Wide = typename Computes<T>::In;
     for (u32 matrix = blockIdx.z; matrix < batch.count; matrix += gridDim.z) {
         u32 at[3];
         batch.places(matrix, at);
-        T* out = c + at[0];
+        To* out = c + at[0];
+        Epilogue<T> epilogue = all.of(0, at[0]);
         tiled_product<Wide>(m, n, 0, k, Operand<T>{a + at[1], am}, Operand<T>{b + at[2], bm},
                             [&](u32 row, u32 column, Wide sum) {
-                                if (bias) sum += to<Wide>(bias[column]);
-                                out[row * c_row + column] = to<T>(sum);
+                                u32 place = row * c_row + column;
+                                out[place] = to<To>(epilogue(sum, column, place));
                             });
     }
 }
 
-#define KERNELS(T)                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(256) matmul_v1_##T(const T* a, const T* b, const T* bias, T* c,       \
-        u32 m, u32 n, u32 k, Matrix am, Matrix bm, u32 c_row, Nest<3> batch) {                                         \
-        multiply<T>(a, b, bias, c, m, n, k, am, bm, c_row, batch);                                                     \
+#define KERNEL(name, T, To)                                                                                            \
+    extern "C" __global__ void __launch_bounds__(256) name(const T* a, const T* b, Epilogue<T> e, To* c, u32 m, u32 n, \
+        u32 k, Matrix am, Matrix bm, u32 c_row, Nest<3> batch) {                                                       \
+        multiply<T>(a, b, e, c, m, n, k, am, bm, c_row, batch);                                                        \
     }                                                                                                                  \
-    REGISTER_KERNEL(matmul_v1_##T);
+    REGISTER_KERNEL(name);
 
-KERNELS(f32)
-KERNELS(f64)
-KERNELS(bf16)
-KERNELS(f16)
+KERNEL(matmul_v1_f32, f32, f32)
+KERNEL(matmul_v1_f64, f64, f64)
+KERNEL(matmul_v1_bf16, bf16, bf16)
+KERNEL(matmul_v1_f16, f16, f16)
+
+// Shares of a sum, not rounded.
+KERNEL(matmul_v1_sum_bf16, bf16, f32)
+KERNEL(matmul_v1_sum_f16, f16, f32)

@@ -14,9 +14,9 @@ struct HasBatch {
     u32 a, b;
 };
 
-template <class T, Major a_major, Major b_major>
-__device__ __forceinline__ void multiply(const TensorMap& a, const TensorMap& b, const T* bias, T* c, u32 c_row,
-                                         u32 c_matrix, u32 aligned, HasBatch has, const Tiles& tiles) {
+template <class T, Major a_major, Major b_major, class To>
+__device__ __forceinline__ void multiply(const TensorMap& a, const TensorMap& b, const Epilogue<T>& e, To* c,
+                                         u32 c_row, u32 c_matrix, u32 aligned, HasBatch has, const Tiles& tiles) {
     using Stages = Ring<T, TILE, TILE>;
     auto produce = [&](Stages& ring) {
         if (threadIdx.x != 0) return;
@@ -35,23 +35,27 @@ __device__ __forceinline__ void multiply(const TensorMap& a, const TensorMap& b,
         }
     };
     hopper_loop<a_major, b_major, Stages>(tiles, 1, produce, [&](const Tiles::Place& place) {
-        return TensorResult<T, T>{c + place.product * c_matrix, bias, c_row, tiles.rows, tiles.columns, aligned != 0};
+        u32 first = place.product * c_matrix;
+        return TensorResult<To, T>{c + first, e.of(0, first), c_row, tiles.rows, tiles.columns, aligned != 0};
     });
 }
 
-#define KERNEL(name, T, a_major, b_major)                                                                              \
+#define KERNEL(name, T, To, a_major, b_major)                                                                          \
     extern "C" __global__ void __launch_bounds__(3 * WARPGROUP, 1) name(                                               \
-        const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const T* bias, T* c, u32 c_row,      \
+        const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, Epilogue<T> e, To* c, u32 c_row,     \
         u32 c_matrix, u32 aligned, HasBatch has, Tiles tiles) {                                                        \
-        multiply<T, Major::a_major, Major::b_major>(a, b, bias, c, c_row, c_matrix, aligned, has, tiles);              \
+        multiply<T, Major::a_major, Major::b_major>(a, b, e, c, c_row, c_matrix, aligned, has, tiles);                 \
     }                                                                                                                  \
     REGISTER_KERNEL(name);
 
 #define KERNELS(T)                                                                                                     \
-    KERNEL(matmul_v3_##T##_kk, T, k, k)                                                                                \
-    KERNEL(matmul_v3_##T##_kx, T, k, mn)                                                                               \
-    KERNEL(matmul_v3_##T##_xk, T, mn, k)                                                                               \
-    KERNEL(matmul_v3_##T##_xx, T, mn, mn)
+    KERNEL(matmul_v3_##T##_kk, T, T, k, k)                                                                             \
+    KERNEL(matmul_v3_##T##_kx, T, T, k, mn)                                                                            \
+    KERNEL(matmul_v3_##T##_xk, T, T, mn, k)                                                                            \
+    KERNEL(matmul_v3_##T##_xx, T, T, mn, mn)                                                                           \
+    /* Shares of a sum, not rounded. */                                                                                \
+    KERNEL(matmul_v3_sum_##T##_xk, T, f32, mn, k)                                                                      \
+    KERNEL(matmul_v3_sum_##T##_xx, T, f32, mn, mn)
 
 KERNELS(bf16)
 KERNELS(f16)

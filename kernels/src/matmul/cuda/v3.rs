@@ -3,6 +3,7 @@
 use super::Way;
 use crate::cuda::hopper_loop::{Operand, Products, Tile};
 use crate::cuda::{CudaContext, DevicePtr, Source};
+use crate::epilogue::DeviceEpilogue;
 use crate::matmul::problem::Problem;
 use crate::{DType, Result};
 
@@ -13,6 +14,10 @@ const TILE: Tile = [128; 2];
 /// The kernels, by whether `a` and `b` run along the depth (k) or across it (x).
 const BF16: [[&str; 2]; 2] = [["matmul_v3_bf16_kk", "matmul_v3_bf16_kx"], ["matmul_v3_bf16_xk", "matmul_v3_bf16_xx"]];
 const F16: [[&str; 2]; 2] = [["matmul_v3_f16_kk", "matmul_v3_f16_kx"], ["matmul_v3_f16_xk", "matmul_v3_f16_xx"]];
+
+/// Those of shares of a sum, in bf16 and f16, whose `a` runs across the depth.
+const SUMS: [[&str; 2]; 2] =
+    [["matmul_v3_sum_bf16_xk", "matmul_v3_sum_bf16_xx"], ["matmul_v3_sum_f16_xk", "matmul_v3_sum_f16_xx"]];
 
 /// The one loop of a batch that the kernel knows: matrices, and from one to the next in c, a and b.
 #[derive(Clone, Copy)]
@@ -31,15 +36,17 @@ pub(super) fn suits(cuda: &CudaContext, dtype: DType, p: &Problem, ways: [Way; 2
     (cuda.allows_version(3) && can).then_some(Batch { count, steps })
 }
 
-/// Operands as `choose` found them; `aligned` as in `tensor_result.cuh`.
+/// Operands as `choose` found them; `aligned` as in `tensor_result.cuh`; `is_sum` for a result in f32.
 pub(super) fn multiply(
     cuda: &CudaContext,
     dtype: DType,
     p: &Problem,
     batch: Batch,
     [a_way, b_way]: [Way; 2],
-    [a, b, bias, c]: [DevicePtr; 4],
+    [a, b, c]: [DevicePtr; 3],
+    e: DeviceEpilogue,
     aligned: bool,
+    is_sum: bool,
 ) -> Result {
     let Batch { count: matrices, steps: [c_matrix, a_matrix, b_matrix] } = batch;
     let map = |start, way: Way, rows: usize, lines: usize, own: usize| {
@@ -53,6 +60,7 @@ pub(super) fn multiply(
     let names = if dtype == DType::BF16 { BF16 } else { F16 };
     let has_batch = [a_matrix, b_matrix].map(|step| u32::from(step != 0));
     let (c_row, c_matrix, aligned) = (p.c_row as u32, c_matrix as u32, u32::from(aligned));
-    let name = names[a_way.across][b_way.across];
-    cuda.launch(&V3, name, grid, &[&a_map, &b_map, &bias, &c, &c_row, &c_matrix, &aligned, &has_batch, &tiles])
+    let name =
+        if is_sum { SUMS[usize::from(dtype == DType::F16)][b_way.across] } else { names[a_way.across][b_way.across] };
+    cuda.launch(&V3, name, grid, &[&a_map, &b_map, &e, &c, &c_row, &c_matrix, &aligned, &has_batch, &tiles])
 }
