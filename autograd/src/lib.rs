@@ -9,12 +9,14 @@
 mod backward;
 pub mod check;
 pub mod error;
+mod kept;
 mod linearize;
 mod nan_guard;
 mod node;
 pub mod ops;
 mod rule;
 mod scan;
+pub mod schedule;
 mod tape;
 mod var;
 

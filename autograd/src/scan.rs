@@ -7,6 +7,7 @@
 
 use crate::backward::{Grad, grad_all};
 use crate::error::{Error, Result};
+use crate::kept::Kept;
 use crate::rule::{Cotangents, Rule, SavedVars, Saves, record};
 use crate::tape::{IdMap, Tape};
 use crate::var::Var;
@@ -21,6 +22,22 @@ pub enum Memory {
     StoreAll,
     /// The state before every step; each step runs once more, so one step's activations at a time.
     States,
+    /// At most so many states, at least one, where they save the most: the others are made again from those. Steps run
+    /// [`advances`](crate::schedule::advances) times besides the last of the first pass and the runs that are differentiated.
+    Revolve {
+        /// How many.
+        slots: usize,
+    },
+}
+
+impl Memory {
+    /// How many states of a loop of `steps` are kept.
+    pub fn slots(self, steps: usize) -> usize {
+        match self {
+            Memory::StoreAll | Memory::States => steps,
+            Memory::Revolve { slots } => slots.min(steps),
+        }
+    }
 }
 
 type Step = Arc<dyn Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync>;
@@ -44,6 +61,9 @@ pub fn scan(
     init: &[Var],
     step: impl Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync + 'static,
 ) -> Result<Vec<Var>> {
+    if scan.memory == (Memory::Revolve { slots: 0 }) {
+        return Err(Error::argument("scan: no slot for a state; give `Revolve` one at least"));
+    }
     let Some(first) = init.first() else { return Err(Error::argument("scan: the state is empty")) };
     if let Some(other) = init.iter().find(|x| x.dtype() != first.dtype()) {
         let what = format!("scan: the state mixes {} and {}; cast one", first.dtype(), other.dtype());
@@ -58,22 +78,26 @@ pub fn scan(
     let shapes: Vec<Dims> = init.iter().map(Var::dims).collect();
     let wanted = init.iter().chain(&scan.with).any(Var::is_active);
     let step: Step = Arc::new(step);
-    let (last, kept) = forward(&scan, &step, init, wanted)?;
-    let rule = Loop { scan: scan.clone(), step, shapes: shapes.clone(), kept: Mutex::new(kept) };
+    let (last, past) = forward(&scan, &step, init, wanted)?;
+    let rule = Loop { scan: scan.clone(), step, shapes: shapes.clone(), past: Mutex::new(past) };
     let inputs: Vec<&Var> = init.iter().chain(&scan.with).collect();
     let packed = record(rule, Saves::Inputs, &inputs, pack(&last)?.value, [])?;
     unpack(&packed, &shapes)
 }
 
-/// One step of the forward pass, as it is kept.
-struct Kept {
-    state: Vec<Tensor>,
-    tape: Option<(Vec<Var>, Vec<Var>)>,
+/// What the forward pass leaves for the backward pass.
+struct Past {
+    states: Kept,
+    /// Of every step with [`Memory::StoreAll`].
+    tapes: Vec<Option<Taped>>,
 }
 
-fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<Var>, Vec<Kept>)> {
+/// A step on fresh leaves: those, and what it made of them.
+type Taped = (Vec<Var>, Vec<Var>);
+
+fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<Var>, Past)> {
     let mut state: Vec<Var> = init.iter().map(Var::detach).collect();
-    let mut kept = Vec::with_capacity(if wanted { scan.steps } else { 0 });
+    let mut past = Past { states: Kept::new(scan.memory.slots(scan.steps)), tapes: vec![] };
     for k in 0..scan.steps {
         let tape = (wanted && scan.memory == Memory::StoreAll).then(|| taped(scan, step, &state, k)).transpose()?;
         let next: Vec<Var> = match &tape {
@@ -81,11 +105,15 @@ fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<
             None => run(step, &state, k)?.iter().map(Var::detach).collect(),
         };
         if wanted {
-            kept.push(Kept { state: state.into_iter().map(|x| x.value).collect(), tape });
+            past.states.offer(k, scan.steps, &state);
+            if k + 1 == scan.steps {
+                past.states.begin_at(k, &state);
+            }
+            past.tapes.extend(tape.map(Some));
         }
         state = next;
     }
-    Ok((state, kept))
+    Ok((state, past))
 }
 
 /// The step, with a look at what it answers.
@@ -104,8 +132,7 @@ fn run(step: &Step, state: &[Var], k: usize) -> Result<Vec<Var>> {
     )))
 }
 
-/// The step on fresh leaves: those, and what it made of them.
-fn taped(scan: &Scan, step: &Step, state: &[Var], k: usize) -> Result<(Vec<Var>, Vec<Var>)> {
+fn taped(scan: &Scan, step: &Step, state: &[Var], k: usize) -> Result<Taped> {
     let leaves: Vec<Var> = state.iter().map(|x| Var::leaf(x.value.clone())).collect();
     let outputs = run(step, &leaves, k)?;
     let listed: IdMap<()> = leaves.iter().chain(&scan.with).filter_map(|var| Some((var.origin.id()?, ()))).collect();
@@ -121,20 +148,20 @@ struct Loop {
     scan: Scan,
     step: Step,
     shapes: Vec<Dims>,
-    kept: Mutex<Vec<Kept>>,
+    past: Mutex<Past>,
 }
 
 impl Loop {
     /// The backward pass for one packed cotangent: gradients of the initial state, then of `with`.
     fn backward(&self, cotangent: &Tensor) -> Result<Vec<Option<Var>>> {
-        let mut kept = self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut past = self.past.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut cotangents = unpack(&Var::constant(cotangent.clone()), &self.shapes)?;
         let mut sums: Vec<Option<Var>> = vec![None; self.scan.with.len()];
         for k in (0..self.scan.steps).rev() {
-            let (leaves, outputs) = match kept[k].tape.take() {
+            let (leaves, outputs) = match past.tapes.get_mut(k).and_then(Option::take) {
                 Some(tape) => tape,
                 None => {
-                    let state: Vec<Var> = kept[k].state.iter().cloned().map(Var::constant).collect();
+                    let state = past.states.state(k, |state, k| run(&self.step, state, k))?;
                     taped(&self.scan, &self.step, &state, k)?
                 }
             };

@@ -2,7 +2,10 @@
 
 use autograd::ops::norm::{Affine, LayerNorm, Norm};
 use autograd::ops::pointwise::Function;
+use autograd::schedule;
 use autograd::{DType, Device, Error, Grad, Kind, Memory, Scan, Tensor, Var, grad, jvp, linearize, nan_guard, scan};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn vector(data: &[f64]) -> Var {
     Var::leaf(Tensor::from_slice(&Device::cpu(1), &[data.len()], data).unwrap())
@@ -219,7 +222,48 @@ fn a_loop_has_the_same_gradient_bits_under_every_memory() {
         let gradients = grad(&rollout(memory, &x, &w).unwrap(), &[&x, &w], Grad::default()).unwrap();
         [0, 1].map(|i| gradients.get(i).unwrap().value().to_vec::<f32>().unwrap())
     };
-    assert_eq!(gradients(Memory::StoreAll), gradients(Memory::States));
+    let want = gradients(Memory::StoreAll);
+    let others = [1, 2, 3, 20].map(|slots| Memory::Revolve { slots });
+    for memory in [Memory::States].into_iter().chain(others) {
+        assert_eq!(gradients(memory), want, "{memory:?}");
+    }
+    let none = rollout(Memory::Revolve { slots: 0 }, &x, &w).map(|_| ()).unwrap_err().to_string();
+    assert!(none.contains("no slot"), "{none}");
+}
+
+#[test]
+fn a_loop_runs_its_steps_as_often_as_the_schedule_says_and_holds_as_many_states() {
+    let (x, _) = start(DType::F32);
+    let pool = x.device().pool();
+    let (steps, state) = (60, 4 * x.value().count());
+    let cost = |slots| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = runs.clone();
+        let step = move |state: &[Var], _: usize| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![state[0].silu()?])
+        };
+        let how = Scan { memory: Memory::Revolve { slots }, steps, with: vec![] };
+        pool.reset_peak();
+        let before = pool.account().requested;
+        let last = scan(how, std::slice::from_ref(&x), step).unwrap();
+        // k cotangents are k backward passes, the second from the first state alone.
+        grad(&last[0].sum().unwrap(), &[&x], Grad::default()).unwrap();
+        (runs.load(Ordering::Relaxed), pool.account().requested_peak - before)
+    };
+    let mut all = vec![];
+    for slots in [1, 2, 5, steps, 1000] {
+        let (runs, peak) = cost(slots);
+        let (again, first, taped) = (schedule::advances(steps, slots) as usize, 1, steps);
+        assert_eq!(runs, again + first + taped, "{slots} slots");
+        all.push((slots.min(steps), peak));
+    }
+    for pair in all.windows(2) {
+        let [(few, small), (many, large)] = pair else { unreachable!() };
+        let (states, bytes) = (many - few, large - small);
+        assert!(bytes <= states * state, "{states} states more take {bytes} bytes more");
+    }
+    assert!(all[0].1 < all[3].1 / 4, "{all:?}");
 }
 
 #[test]
