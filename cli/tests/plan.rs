@@ -51,7 +51,7 @@ fn trainings_on_digits() {
 }
 
 #[test]
-fn controls_under_both_choices_of_memory() {
+fn controls_under_every_choice_of_memory() {
     let home = Home::with_models();
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
     let taught = ["teaching.works=9", "teaching.points=5", "teaching.studies=4"];
@@ -59,23 +59,59 @@ fn controls_under_both_choices_of_memory() {
         [&["network.channels=[8,8]", "points=7", "sampling_points=3", "sampling_count=6", "batch=4"][..], &taught]
             .concat();
     let mut peaks = vec![];
-    for memory in ["memory=states", "memory=store-all"] {
+    for memory in ["memory=revolve-2", "memory=states", "memory=store-all"] {
         let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=2"]].concat());
         let choices = &plan["metrics"]["memory"];
         let chosen = &choices[memory.split('=').nth(1).unwrap()];
-        assert_eq!((&chosen["chosen"], choices.as_object().unwrap().len()), (&true.into(), 2));
+        assert_eq!(chosen["chosen"], true, "{choices}");
         peaks.push(chosen["peak_bytes"].as_f64().unwrap());
     }
-    assert!(peaks[0] < peaks[1], "{peaks:?}");
+    assert!(peaks.is_sorted() && peaks[0] < peaks[2], "{peaks:?}");
     let turns = [&train[..], &["--scheme", "control-wise"]].concat();
     holds(&home, &turns, &[&tiny[..], &["inner=1", "outer=2", "mask_lr=1e-2", "order=jacobi"]].concat());
     let told = home
         .succeed(&[&train[..], &["--plan"], &tiny.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>()].concat());
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("work ") && lines[0].ends_with("FLOP") && lines[4].is_empty(), "{told}");
-    assert!(lines[6].starts_with("store-all") && lines[6].ends_with("<- the preset's") && lines.len() == 8, "{told}");
+    assert!(lines[6].starts_with("store-all") && lines[6].ends_with("<- chosen") && lines.len() == 10, "{told}");
     let refused = home.fail(2, &["train", "cmad", "--resume", "run", "--plan"]);
     assert!(refused.contains("cannot be used with"), "{refused}");
+}
+
+#[test]
+fn a_budget_is_obeyed_or_refused_and_changes_no_bit() {
+    let home = Home::with_models();
+    let tiny = ["network.channels=[8,8]", "points=10", "sampling_points=3", "sampling_count=2", "batch=2", "updates=2"];
+    let train = |memory: &str, out: &str, more: &[&str]| {
+        let mut words =
+            vec!["train", "cmad", "--target", "3", "--agents", "2", "--models", "models", "--json", "--quiet"];
+        words.extend(tiny.iter().chain(&["teaching.works=0"]).flat_map(|set| ["--set", set]));
+        words.extend(["--memory", memory]);
+        let place = ["--out", out];
+        words.extend(if more.is_empty() { &place[..] } else { more });
+        words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>()
+    };
+    let run = |words: Vec<String>| -> Value {
+        serde_json::from_str(&home.succeed(&words.iter().map(String::as_str).collect::<Vec<_>>())).unwrap()
+    };
+    let plan = run(train("states", "", &["--plan"]));
+    let peak = |choice: &str| plan["metrics"]["memory"][choice]["peak_bytes"].as_f64().unwrap();
+    assert!(peak("revolve-1") < peak("revolve-5") && peak("revolve-5") < peak("states"), "{plan}");
+
+    run(train("store-all", "all", &[]));
+    let budget = (peak("revolve-5") + 1.0) as u64;
+    let obeyed = run(train(&format!("{budget}B"), "budget", &[]));
+    assert!(obeyed["peak_bytes"].as_u64().unwrap() <= budget, "{obeyed}, {budget}");
+    let weights = |run: &str| std::fs::read(home.path(run).join("model/diffusion_pytorch_model.safetensors")).unwrap();
+    assert!(weights("all") == weights("budget"));
+
+    let few = train("1MiB", "few", &[]);
+    let refused = home.fail(2, &few.iter().map(String::as_str).collect::<Vec<_>>());
+    let least = refused.split("give ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+    assert!(!home.path("few").exists());
+    run(train(&least, "least", &[]));
+    let wrong = train("revolve-0", "wrong", &[]);
+    assert!(home.fail(2, &wrong.iter().map(String::as_str).collect::<Vec<_>>()).contains("revolve-20"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `consort train`.
 
 use super::{Cast, Machine, Masks, Out, Output, PresetChoice, range};
+use crate::preset::Memory;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -130,6 +131,10 @@ pub struct TrainCmad {
     /// Study the digits of a run of `consort compose` before the first update, in place of the preset's `teaching.works`
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub works: Option<PathBuf>,
+    /// What a backward pass keeps, in place of the preset's: `store-all`, `states`, `revolve-20`, or a budget such as 256MiB
+    /// for all that tensors ask for at one time; controls have the same bits under each
+    #[arg(long, value_name = "CHOICE")]
+    pub memory: Option<Memory>,
     /// Whose pixels are whose.
     #[command(flatten)]
     pub masks: Masks,

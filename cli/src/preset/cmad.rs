@@ -1,6 +1,6 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
-use super::{Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
+use super::{Memory, Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
 use methods::control::cmad::{Order, Pull, Response, Running, Sight, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -53,7 +53,7 @@ pub struct CmadPreset {
     pub order: Order,
     /// Whether backpropagation goes through the cost's gradient that controls see.
     pub pull: Pulled,
-    /// What a backward pass keeps.
+    /// What a backward pass keeps: `store-all`, `states`, `revolve-20`, or a budget such as `256MiB`.
     pub memory: Memory,
     /// Seconds between checkpoints.
     pub checkpoint_every: f64,
@@ -142,25 +142,6 @@ impl From<Pulled> for Pull {
         match pulled {
             Pulled::Stopped => Pull::Stopped,
             Pulled::Through => Pull::Through,
-        }
-    }
-}
-
-/// See [`autograd::Memory`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Memory {
-    /// All values: fastest.
-    StoreAll,
-    /// The states between steps; a step is computed again when it is needed.
-    States,
-}
-
-impl From<Memory> for autograd::Memory {
-    fn from(memory: Memory) -> autograd::Memory {
-        match memory {
-            Memory::StoreAll => autograd::Memory::StoreAll,
-            Memory::States => autograd::Memory::States,
         }
     }
 }

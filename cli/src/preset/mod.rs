@@ -4,10 +4,12 @@
 //! change some; a key that is not among them is refused with the one it resembles most.
 
 mod cmad;
+mod memory;
 mod merge;
 mod mnist;
 
-pub use cmad::{AlphaSchedule, CdpsPreset, CmadPreset, ControlNetwork, Convention, CostTerms, Memory, Teaching};
+pub use cmad::{AlphaSchedule, CdpsPreset, CmadPreset, ControlNetwork, Convention, CostTerms, Teaching};
+pub use memory::Memory;
 pub use mnist::{Augment, Classifier, ClassifierNetwork, MnistGuide, MnistJudge, MnistScore, ScoreNetwork};
 
 use crate::args::PresetChoice;

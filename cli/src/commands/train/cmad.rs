@@ -1,5 +1,6 @@
 //! `consort train cmad`: controls that learn by backpropagation through rollouts of frozen denoisers.
 
+mod memory;
 mod plan;
 mod teaching;
 
@@ -64,7 +65,7 @@ fn expect_same_cast(cast: &Cast, masks: &Masks) -> Result<()> {
 
 pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
     let device = arguments.training.machine.device()?;
-    let (folder, record, preset, asked, is_taught) = match &arguments.training.resume {
+    let (folder, record, mut preset, asked, is_taught) = match &arguments.training.resume {
         Some(dir) => {
             expect_same_cast(&arguments.cast, &arguments.masks)?;
             let (folder, record) = RunFolder::resume(dir)?;
@@ -80,17 +81,27 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
             (Some(folder), record, preset, asked, is_taught)
         }
         None => {
-            let preset: CmadPreset = preset::load(&arguments.training.preset)?;
+            let mut preset: CmadPreset = preset::load(&arguments.training.preset)?;
+            preset.memory = arguments.memory.unwrap_or(preset.memory);
             let asked = Asked::of(arguments);
             let record = Record::new("train", "cmad", &device, arguments.training.machine.seed);
             let (record, is_taught) = (record.with_preset(&preset)?.with_arguments(&asked)?, asked.is_taught(&preset));
             (None, record, preset, asked, is_taught)
         }
     };
-    let mut school = School::new(&asked, preset, is_taught, &record, device)?;
+    preset.memory = arguments.memory.unwrap_or(preset.memory);
+    let school = |preset| School::new(&asked, preset, is_taught, &record, device.clone());
     if arguments.training.plan {
-        return school.plan(&record);
+        return school(preset)?.plan(&record);
     }
+    let memory = match preset.memory.choice() {
+        Some(memory) => memory,
+        // A rehearsal changes what learns: by a school of its own.
+        None => school(preset.clone())?.resolve()?,
+    };
+    device.pool().reset_peak();
+    let mut school = school(preset)?;
+    school.memory = memory;
     let record = school.terms.derived_in(record)?.with_derived("scheme", school.training.scheme().name());
     let mut folder = match folder {
         Some(mut folder) => school.restore(&mut folder).map(|()| folder)?,
@@ -117,6 +128,8 @@ struct School {
     /// Agents' canvases `[n, 1, 28, 28]`, where another run made them.
     works: Option<Vec<Tensor>>,
     preset: CmadPreset,
+    /// What a backward pass keeps.
+    memory: autograd::Memory,
     agents: usize,
     device: Device,
     seed: u64,
@@ -178,8 +191,21 @@ impl School {
         let training = Training::new(problem, controls.all().to_vec(), scheme, Adam::default(), Some(preset.clip))?;
         let training = training.balanced(preset.mask_balance);
         let (seed, untaught, works) = (record.seed, None, None);
-        let mut school =
-            School { ensemble, terms, controls, training, untaught, is_taught, works, preset, agents, device, seed };
+        let memory = preset.memory.choice().unwrap_or(autograd::Memory::States);
+        let mut school = School {
+            ensemble,
+            terms,
+            controls,
+            training,
+            untaught,
+            is_taught,
+            works,
+            preset,
+            memory,
+            agents,
+            device,
+            seed,
+        };
         if is_taught {
             school.untaught = Some(school.teaching()?);
         }
@@ -204,10 +230,10 @@ impl School {
         if let Some(teaching) = self.untaught.take() {
             self.teach(teaching, folder, quiet)?;
         }
-        let CmadPreset { warm_up, schedule, lr, mask_lr, points, memory, checkpoint_every, .. } = self.preset;
+        let CmadPreset { warm_up, schedule, lr, mask_lr, points, checkpoint_every, .. } = self.preset;
         let (updates, noise) = (self.updates(), Noise::new(self.seed));
         let schedule = schedule.over(updates, warm_up);
-        let run = self.rollout(points, memory)?;
+        let run = self.rollout(points, self.memory)?;
         let (begun, mut saved) = (Instant::now(), Instant::now());
         let before = folder.seconds()?;
         let studies = self.studies();
@@ -243,12 +269,12 @@ impl School {
     }
 
     /// The run of every update, before it is made its own.
-    fn rollout(&self, points: usize, memory: preset::Memory) -> anyhow::Result<Rollout> {
+    fn rollout(&self, points: usize, memory: autograd::Memory) -> anyhow::Result<Rollout> {
         Ok(Rollout {
             grid: Grid::uniform(self.training.problem().agents[0].process(), points)?,
             device: self.device.clone(),
             dtype: DType::F32,
-            memory: memory.into(),
+            memory,
             draws: Arc::new(Noise::new(self.seed)),
             first: FIRST_OF_TRAINING,
             batch: self.preset.batch(self.agents),
