@@ -8,9 +8,13 @@ ours = [match.groups() for match in map(line.match, open(ours_log)) if match]
 peers = dict(row for row in csv.reader(open(peers_csv)) if len(row) == 2)
 commit = pathlib.Path("target/gpu/commit")
 commit = commit.read_text().strip() if commit.exists() else ""
-gpu = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True)
-gpu = gpu.stdout.strip().replace(", ", " driver ")
-version = open(peers_csv.replace(".csv", ".log")).readline().lstrip("# ").strip()
+try:
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    gpu = subprocess.run(query, capture_output=True, text=True).stdout.strip().replace(", ", " driver ")
+except FileNotFoundError:
+    gpu = "no GPU of NVIDIA's"
+told = [told for told in open(peers_csv.replace(".csv", ".log")) if told.startswith("#")]
+version = told[0].lstrip("# ").strip() if told else "none"
 with open(out, "w", newline="") as file:
     writer = csv.writer(file)
     writer.writerow([f"# {gpu}; {datetime.date.today()}; commit {commit}; peer {version}; scripts/gpu-bench"])
