@@ -18,7 +18,10 @@ pub(crate) static MATMUL: Family = Family {
     ],
     gpu: &[
         rung("tiles of 64 x 64 in shared memory, the ordinary cores, any strides", &["matmul/cuda/v1.cu"]),
-        rung("the tensor cores (mma.sync), or the ordinary for f32, fed by cp.async", &["matmul/cuda/v2.cu"]),
+        rung(
+            "the tensor cores (mma.sync), or the ordinary for f32, fed by cp.async",
+            &["matmul/cuda/v2.cu", "matmul/cuda/shares.cu"],
+        ),
         rung("tiles of 128 x 128 on Hopper's (wgmma), fed by TMA; bf16 and f16", &["matmul/cuda/v3.cu"]),
     ],
     cases: &[
