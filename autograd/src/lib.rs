@@ -7,6 +7,7 @@
 //! gradients of `k` cotangents at once.
 
 mod backward;
+mod budget;
 pub mod check;
 pub mod error;
 mod kept;

@@ -6,6 +6,7 @@
 //! be a function of `k`, because a step may run more than once.
 
 use crate::backward::{Grad, grad_all};
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::kept::Kept;
 use crate::rule::{Cotangents, Rule, SavedVars, Saves, record};
@@ -28,19 +29,23 @@ pub enum Memory {
         /// How many.
         slots: usize,
     },
+    /// The fastest of those with which all that tensors of the device ask for at one time stays below so many bytes, as far
+    /// as the loop and its backward pass are concerned; an error with the smallest that would do. A first step is run and
+    /// reversed to see what it takes.
+    Budget(usize),
 }
 
 impl Memory {
     /// How many states of a loop of `steps` are kept.
     pub fn slots(self, steps: usize) -> usize {
         match self {
-            Memory::StoreAll | Memory::States => steps,
+            Memory::StoreAll | Memory::States | Memory::Budget(_) => steps,
             Memory::Revolve { slots } => slots.min(steps),
         }
     }
 }
 
-type Step = Arc<dyn Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync>;
+pub(crate) type Step = Arc<dyn Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync>;
 
 /// A loop's definition: see [`scan`].
 #[derive(Clone)]
@@ -57,7 +62,7 @@ pub struct Scan {
 ///
 /// The state's values share one dtype, and keep their shapes.
 pub fn scan(
-    scan: Scan,
+    mut scan: Scan,
     init: &[Var],
     step: impl Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync + 'static,
 ) -> Result<Vec<Var>> {
@@ -78,6 +83,9 @@ pub fn scan(
     let shapes: Vec<Dims> = init.iter().map(Var::dims).collect();
     let wanted = init.iter().chain(&scan.with).any(Var::is_active);
     let step: Step = Arc::new(step);
+    if let (Memory::Budget(budget), true) = (scan.memory, scan.steps > 0) {
+        scan.memory = if wanted { budget::choose(&scan, &step, init, budget)? } else { Memory::States };
+    }
     let (last, past) = forward(&scan, &step, init, wanted)?;
     let rule = Loop { scan: scan.clone(), step, shapes: shapes.clone(), past: Mutex::new(past) };
     let inputs: Vec<&Var> = init.iter().chain(&scan.with).collect();
@@ -93,7 +101,7 @@ struct Past {
 }
 
 /// A step on fresh leaves: those, and what it made of them.
-type Taped = (Vec<Var>, Vec<Var>);
+pub(crate) type Taped = (Vec<Var>, Vec<Var>);
 
 fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<Var>, Past)> {
     let mut state: Vec<Var> = init.iter().map(Var::detach).collect();
@@ -132,7 +140,7 @@ fn run(step: &Step, state: &[Var], k: usize) -> Result<Vec<Var>> {
     )))
 }
 
-fn taped(scan: &Scan, step: &Step, state: &[Var], k: usize) -> Result<Taped> {
+pub(crate) fn taped(scan: &Scan, step: &Step, state: &[Var], k: usize) -> Result<Taped> {
     let leaves: Vec<Var> = state.iter().map(|x| Var::leaf(x.value.clone())).collect();
     let outputs = run(step, &leaves, k)?;
     let listed: IdMap<()> = leaves.iter().chain(&scan.with).filter_map(|var| Some((var.origin.id()?, ()))).collect();

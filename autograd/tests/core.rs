@@ -232,6 +232,34 @@ fn a_loop_has_the_same_gradient_bits_under_every_memory() {
 }
 
 #[test]
+fn a_budget_is_obeyed_and_used_or_refused_with_the_smallest_that_would_do() {
+    let device = Device::cpu(1);
+    let x = Var::leaf(Tensor::full(&device, DType::F32, &[64, 64], 0.3).unwrap());
+    let w = Var::leaf(Tensor::full(&device, DType::F32, &[64, 64], 0.01).unwrap());
+    let (steps, state, pool) = (40, 4 * 64 * 64, device.pool());
+    // Gradients, and the most bytes at one time, what was there before counted.
+    let under = |memory| -> autograd::Result<(Vec<f64>, usize)> {
+        pool.reset_peak();
+        let inner = w.clone();
+        let step = move |state: &[Var], _: usize| Ok(vec![state[0].linear(&inner, None)?.silu()?.add(&state[0])?]);
+        let last = scan(Scan { memory, steps, with: vec![w.clone()] }, std::slice::from_ref(&x), step)?;
+        let gradients = grad(&last[0].sum()?, &[&x, &w], Grad::default())?;
+        let peak = pool.account().requested_peak;
+        Ok(([0, 1].iter().flat_map(|&i| numbers(gradients.get(i).unwrap())).collect(), peak))
+    };
+    let (want, all) = under(Memory::StoreAll).unwrap();
+    let refused = under(Memory::Budget(state)).unwrap_err().to_string();
+    let least: usize = refused.split("give ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap();
+    for budget in [least, least + 5 * state, least + 12 * state, all + 6 * state] {
+        let (gradients, peak) = under(Memory::Budget(budget)).unwrap();
+        assert!(gradients == want, "{budget} bytes");
+        // What comes after the loop, a sum and its cotangent, is not the loop's.
+        assert!(peak <= budget + 8 && peak * 10 >= budget * 9, "{peak} bytes of {budget}, {least} at least");
+    }
+    assert!(under(Memory::Budget(least - 1)).is_err() && least < all / 3, "{least} of {all}");
+}
+
+#[test]
 fn a_loop_runs_its_steps_as_often_as_the_schedule_says_and_holds_as_many_states() {
     let (x, _) = start(DType::F32);
     let pool = x.device().pool();

@@ -194,6 +194,17 @@ impl Pool {
         state.account.requested_peak = state.account.requested;
     }
 
+    /// What `body` answers, and the most that was asked for at one time meanwhile. The peak goes on as if nobody had looked.
+    pub fn watch_peak<T>(&self, body: impl FnOnce() -> T) -> (T, usize) {
+        let before = self.account().requested_peak;
+        self.reset_peak();
+        let answer = body();
+        let mut state = self.state();
+        let peak = state.account.requested_peak;
+        state.account.requested_peak = peak.max(before);
+        (answer, peak)
+    }
+
     /// Counts a sync.
     pub fn count_sync(&self) {
         self.state().account.syncs += 1;
