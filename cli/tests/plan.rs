@@ -59,14 +59,14 @@ fn controls_under_every_choice_of_memory() {
         [&["network.channels=[8,8]", "points=7", "sampling_points=3", "sampling_count=6", "batch=4"][..], &taught]
             .concat();
     let mut peaks = vec![];
-    for memory in ["memory=revolve-2", "memory=states", "memory=store-all"] {
+    for memory in ["memory=revolve-2", "memory=store-all"] {
         let plan = holds(&home, &train, &[&tiny[..], &[memory, "updates=2"]].concat());
         let choices = &plan["metrics"]["memory"];
         let chosen = &choices[memory.split('=').nth(1).unwrap()];
         assert_eq!(chosen["chosen"], true, "{choices}");
         peaks.push(chosen["peak_bytes"].as_f64().unwrap());
     }
-    assert!(peaks.is_sorted() && peaks[0] < peaks[2], "{peaks:?}");
+    assert!(peaks[0] < peaks[1], "{peaks:?}");
     let turns = [&train[..], &["--scheme", "control-wise"]].concat();
     holds(&home, &turns, &[&tiny[..], &["inner=1", "outer=2", "mask_lr=1e-2", "order=jacobi"]].concat());
     let told = home

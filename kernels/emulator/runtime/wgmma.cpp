@@ -194,25 +194,31 @@ void wgmma(const Wgmma& operation, float* sums, const unsigned* a_registers, Cal
     }
 }
 
-void wgmma_commit() { engine_user().product_groups++; }
+void wgmma_commit() {
+    ThreadState& self = engine_user();
+    self.group_ends[self.product_groups++ % 8] = self.products;
+}
 
 void wgmma_wait(unsigned groups_left) {
     ThreadState& self = engine_user();
     Warpgroup& group = *self.warpgroup;
+    // Of what this thread has ordered alone: another warp may have seen more of it completed already.
     unsigned end = self.products - self.unfinished_products;
-    while (end < self.products) {
-        if (end >= group.completed) {
-            const Product& product = group.in_flight[end - group.completed];
-            if (product.group + groups_left >= self.product_groups) {
-                break;
-            }
-            if (product.orders < WARPGROUP_THREADS) {
-                group.sleepers.push_back(&self);
-                suspend(Waiting::for_warpgroup, product.site);
-                continue;
-            }
+    if (self.product_groups > groups_left) {
+        end = std::max(end, self.group_ends[(self.product_groups - groups_left - 1) % 8]);
+    }
+    for (unsigned next = self.products - self.unfinished_products; next < end;) {
+        if (next < group.completed) {
+            next++;
+            continue;
         }
-        end++;
+        const Product& product = group.in_flight[next - group.completed];
+        if (product.orders < WARPGROUP_THREADS) {
+            group.sleepers.push_back(&self);
+            suspend(Waiting::for_warpgroup, product.site);
+        } else {
+            next++;
+        }
     }
     Wait wait{end, self.products};
     meet(WHOLE_WARP, "wgmma_wait", &wait, sizeof wait, complete_products, self.last_product);

@@ -50,6 +50,7 @@ struct ThreadState : Thread {
     unsigned products = 0;              // wgmma ordered
     unsigned unfinished_products = 0;   // of these, not waited for
     unsigned product_groups = 0;        // committed
+    unsigned group_ends[8] = {};        // products ordered when group i was committed, at i % 8
     CallSite last_product{"no wgmma", 0};
     unsigned copy_groups = 0;
     unsigned store_groups = 0;
