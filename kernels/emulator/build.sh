@@ -3,7 +3,8 @@
 #
 #   build.sh OUT [sanitized]
 #
-# EMULATOR_SOURCES names more .cu files, EMULATOR_KERNELS another folder to search instead of kernels/src. Objects stay in
+# EMULATOR_SOURCES names more .cu files, EMULATOR_KERNELS another folder to search instead of kernels/src, EMULATOR_WITHOUT
+# (a regular expression of paths) what is left out. Objects stay in
 # OUT/objects and are made anew when their source, a header that they read, or the flags have changed. `sanitized` puts
 # AddressSanitizer and UBSan into the kernels, not into the run time, which knows stacks and gaps that they do not.
 set -euo pipefail
@@ -73,7 +74,7 @@ compile() {   # SOURCE OBJECT
 sources=("$here"/runtime/*.cpp "$here"/driver/*.cpp)
 while IFS= read -r source; do
     sources+=("$source")
-done < <(find "${EMULATOR_KERNELS:-$kernels/src}" -name '*.cu' | sort)
+done < <(find "${EMULATOR_KERNELS:-$kernels/src}" -name '*.cu' | grep -Ev "${EMULATOR_WITHOUT:-^$}" | sort)
 for source in ${EMULATOR_SOURCES:-}; do
     sources+=("$(realpath "$source")")
 done
