@@ -51,7 +51,7 @@ impl Updates {
         let (all, states) = (Plan::at(self.points, self.store_all), Plan::at(self.points, self.states));
         let slots = match memory {
             autograd::Memory::StoreAll => return all,
-            autograd::Memory::States => return states,
+            autograd::Memory::States | autograd::Memory::Budget(_) => return states,
             autograd::Memory::Revolve { slots } => slots.min(self.steps()),
         };
         // With states every step runs once more than with all values, and once is told by the formula.
