@@ -25,8 +25,8 @@ struct Bytes {
 pub(crate) fn choose(scan: &Scan, step: &Step, init: &[Var], budget: usize) -> Result<Memory> {
     let bytes = Bytes::of(scan, step, init)?;
     let steps = scan.steps;
-    if bytes.peak(steps, Memory::StoreAll) <= budget {
-        return Ok(Memory::StoreAll);
+    if let Some(memory) = [Memory::StoreAll, Memory::States].into_iter().find(|all| bytes.peak(steps, *all) <= budget) {
+        return Ok(memory);
     }
     let room = budget.saturating_sub(bytes.peak(steps, Memory::Revolve { slots: 0 }));
     match room / bytes.state.max(1) {
@@ -36,7 +36,6 @@ pub(crate) fn choose(scan: &Scan, step: &Step, init: &[Var], budget: usize) -> R
                 "scan: {budget} bytes are too few for a loop of {steps} steps: give {least} or more"
             )))
         }
-        slots if bytes.peak(steps, Memory::States) <= budget || slots >= steps => Ok(Memory::States),
         slots => Ok(Memory::Revolve { slots }),
     }
 }

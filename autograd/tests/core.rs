@@ -236,9 +236,9 @@ fn a_budget_is_obeyed_and_used_or_refused_with_the_smallest_that_would_do() {
     let device = Device::cpu(1);
     let x = Var::leaf(Tensor::full(&device, DType::F32, &[64, 64], 0.3).unwrap());
     let w = Var::leaf(Tensor::full(&device, DType::F32, &[64, 64], 0.01).unwrap());
-    let (steps, state, pool) = (40, 4 * 64 * 64, device.pool());
+    let (state, pool) = (4 * 64 * 64, device.pool());
     // Gradients, and the most bytes at one time, what was there before counted.
-    let under = |memory| -> autograd::Result<(Vec<f64>, usize)> {
+    let under = |steps, memory| -> autograd::Result<(Vec<f64>, usize)> {
         pool.reset_peak();
         let inner = w.clone();
         let step = move |state: &[Var], _: usize| Ok(vec![state[0].linear(&inner, None)?.silu()?.add(&state[0])?]);
@@ -247,16 +247,23 @@ fn a_budget_is_obeyed_and_used_or_refused_with_the_smallest_that_would_do() {
         let peak = pool.account().requested_peak;
         Ok(([0, 1].iter().flat_map(|&i| numbers(gradients.get(i).unwrap())).collect(), peak))
     };
-    let (want, all) = under(Memory::StoreAll).unwrap();
-    let refused = under(Memory::Budget(state)).unwrap_err().to_string();
-    let least: usize = refused.split("give ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap();
+    let least = |steps| -> usize {
+        let refused = under(steps, Memory::Budget(state)).unwrap_err().to_string();
+        refused.split("give ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap()
+    };
+    for steps in [1, 2, 3, 4] {
+        let least = least(steps);
+        assert!(under(steps, Memory::Budget(least)).unwrap().1 <= least + 8, "{steps} steps, {least} bytes");
+        assert!(under(steps, Memory::Budget(least - 1)).is_err(), "{steps} steps, {least} bytes");
+    }
+    let ((want, all), least) = (under(40, Memory::StoreAll).unwrap(), least(40));
     for budget in [least, least + 5 * state, least + 12 * state, all + 6 * state] {
-        let (gradients, peak) = under(Memory::Budget(budget)).unwrap();
+        let (gradients, peak) = under(40, Memory::Budget(budget)).unwrap();
         assert!(gradients == want, "{budget} bytes");
         // What comes after the loop, a sum and its cotangent, is not the loop's.
         assert!(peak <= budget + 8 && peak * 10 >= budget * 9, "{peak} bytes of {budget}, {least} at least");
     }
-    assert!(under(Memory::Budget(least - 1)).is_err() && least < all / 3, "{least} of {all}");
+    assert!(under(40, Memory::Budget(least - 1)).is_err() && least < all / 3, "{least} of {all}");
 }
 
 #[test]

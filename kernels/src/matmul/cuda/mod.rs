@@ -53,6 +53,9 @@ pub(super) fn forward(
     c: ViewMut,
     space: Scratch,
 ) -> Result {
+    if a.dtype() != c.dtype() {
+        return Err(KernelError::DType { op: OP, got: a.dtype(), want: c.dtype().name() });
+    }
     split::forward(cuda, [a, b], e, c, space, |a, b, e, c| whole(d, cuda, a, b, e, c))
 }
 
@@ -61,13 +64,10 @@ pub(super) fn forward_scratch(a: &Layout, b: &Layout, dtype: DType) -> usize {
     split::forward_scratch(a, b, dtype)
 }
 
-/// The product of `a` and `b`; in f32 also of those of 16 bits, where they are shares of a sum.
+/// The product of `a` and `b`. A result in f32 of operands of 16 bits is shares of a sum, as [`split`] alone asks for.
 fn whole(d: &Device, cuda: &CudaContext, a: View, b: View, e: Epilogue, c: ViewMut) -> Result {
     let dtype = a.dtype();
-    let is_sum = c.dtype() != dtype && c.dtype() == dtype.wide();
-    if c.dtype() != dtype && !is_sum {
-        return Err(KernelError::DType { op: OP, got: c.dtype(), want: dtype.name() });
-    }
+    let is_sum = c.dtype() != dtype;
     for operand in [Some(b), e.bias].into_iter().flatten() {
         if operand.dtype() != dtype {
             return Err(KernelError::DType { op: OP, got: operand.dtype(), want: dtype.name() });
