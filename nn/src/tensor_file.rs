@@ -4,15 +4,13 @@
 //! one content: names and metadata sorted, numbers by falling alignment and then by name.
 
 use crate::error::{Error, Result};
-use crate::files::{self, Failure};
+use crate::files;
 use autograd::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use tensor::Element;
 
 const METADATA: &str = "__metadata__";
 const LENGTH: usize = 8;
@@ -96,14 +94,7 @@ impl TensorFile {
             return Err(Error::format(&self.path, format!("has no tensor {name}; is it of another version?")));
         };
         let bytes = &self.bytes[entry.place.clone()];
-        match entry.dtype {
-            DType::F32 => from_bytes::<f32>(device, &entry.shape, bytes),
-            DType::F64 => from_bytes::<f64>(device, &entry.shape, bytes),
-            DType::BF16 => from_bytes::<half::bf16>(device, &entry.shape, bytes),
-            DType::F16 => from_bytes::<half::f16>(device, &entry.shape, bytes),
-            DType::I64 => from_bytes::<i64>(device, &entry.shape, bytes),
-            DType::U8 => from_bytes::<u8>(device, &entry.shape, bytes),
-        }
+        Ok(Tensor::from_bytes(device, entry.dtype, &entry.shape, bytes)?)
     }
 
     /// A tensor of real numbers as `dtype`. Numbers that are not finite are refused.
@@ -123,12 +114,6 @@ impl TensorFile {
         );
         Err(Error::format(&self.path, what))
     }
-}
-
-/// The bytes may lie at any address.
-fn from_bytes<T: Element>(device: &Device, shape: &[usize], bytes: &[u8]) -> Result<Tensor> {
-    let numbers: Vec<T> = bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect();
-    Ok(Tensor::from_slice(device, shape, &numbers)?)
 }
 
 impl Entry {
@@ -188,23 +173,8 @@ pub(crate) fn write(
     files::replace(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        order.iter().try_for_each(|(_, tensor)| write_numbers(out, tensor))
+        order.iter().try_for_each(|(_, tensor)| Ok(out.write_all(&tensor.to_bytes()?)?))
     })
-}
-
-fn write_numbers(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Failure> {
-    match tensor.dtype() {
-        DType::F32 => to_bytes::<f32>(out, tensor),
-        DType::F64 => to_bytes::<f64>(out, tensor),
-        DType::BF16 => to_bytes::<half::bf16>(out, tensor),
-        DType::F16 => to_bytes::<half::f16>(out, tensor),
-        DType::I64 => to_bytes::<i64>(out, tensor),
-        DType::U8 => to_bytes::<u8>(out, tensor),
-    }
-}
-
-fn to_bytes<T: Element>(out: &mut dyn Write, tensor: &Tensor) -> Result<(), Failure> {
-    Ok(out.write_all(bytemuck::cast_slice(&tensor.to_vec::<T>()?))?)
 }
 
 #[cfg(test)]

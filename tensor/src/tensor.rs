@@ -78,6 +78,29 @@ impl Tensor {
         Ok(numbers)
     }
 
+    /// Row-major, from the bytes of numbers of `dtype` in row-major order, as [`Tensor::to_bytes`] gives them. An error when
+    /// they are not as many as `shape` takes.
+    #[track_caller]
+    pub fn from_bytes(device: &Device, dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Tensor> {
+        let shape = dims("from_bytes", shape)?;
+        if shape.count() * dtype.size() != bytes.len() {
+            return Err(Error::shape("from_bytes", format!("{} bytes do not fill {dtype} {shape:?}", bytes.len())));
+        }
+        let tensor = Tensor::empty("from_bytes", device, dtype, Layout::contiguous(shape))?;
+        tensor.storage.write("from_bytes")?.fill(bytes)?;
+        Ok(tensor)
+    }
+
+    /// The bytes of the numbers in row-major order, as the machine has them. Waits for the device.
+    #[track_caller]
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.device().pool().count_sync();
+        let (dense, size) = (self.contiguous()?, self.dtype.size());
+        let bytes = dense.storage.read("to_bytes")?.to_vec()?;
+        let start = dense.layout.offset * size;
+        Ok(bytes[start..start + dense.count() * size].to_vec())
+    }
+
     /// The numbers in row-major order, widened to f64 whatever their type. Waits for the device.
     #[track_caller]
     pub fn to_f64(&self) -> Result<Vec<f64>> {
