@@ -3,6 +3,7 @@
 use crate::backward::{Grad, grad_all};
 use crate::error::{Error, Result};
 use crate::scan::{Memory, Scan, Step, taped};
+use crate::store::Store;
 use crate::var::Var;
 use tensor::Tensor;
 
@@ -12,6 +13,8 @@ struct Bytes {
     held: usize,
     /// The state between steps.
     state: usize,
+    /// Whether kept states are counted, which they are not in a file.
+    are_here: bool,
     /// The tape of a step.
     tape: usize,
     /// The most while a step runs and is reversed.
@@ -29,7 +32,7 @@ pub(crate) fn choose(scan: &Scan, step: &Step, init: &[Var], budget: usize) -> R
         return Ok(memory);
     }
     let room = budget.saturating_sub(bytes.peak(steps, Memory::Revolve { slots: 0 }));
-    match room / bytes.state.max(1) {
+    match if bytes.are_here { room / bytes.state.max(1) } else { 0 } {
         0 => {
             let least = bytes.peak(steps, Memory::Revolve { slots: 1 }).min(bytes.peak(steps, Memory::StoreAll));
             Err(Error::argument(format!(
@@ -56,7 +59,8 @@ impl Bytes {
             grad_all(&results, &wrt, Grad::default())?;
             Ok(tape)
         });
-        Ok(Bytes { held, state, tape: tape?, step: peak - held, sums })
+        let are_here = scan.store == Store::Memory;
+        Ok(Bytes { held, state, are_here, tape: tape?, step: peak - held, sums })
     }
 
     /// The most that is asked for at one time.
@@ -66,6 +70,9 @@ impl Bytes {
         let base = self.held + self.step + self.sums + self.state;
         match memory {
             Memory::StoreAll => base + steps.saturating_sub(1) * self.tape,
+            Memory::States | Memory::Revolve { .. } if !self.are_here => {
+                base + steps.saturating_sub(1).min(1) * self.state
+            }
             Memory::States => base + steps.saturating_sub(1) * self.state,
             // One is at hand; and the cotangent of the loop's result is not the step's any more.
             Memory::Revolve { slots } => base + (slots + 1).min(steps.saturating_sub(1)) * self.state,

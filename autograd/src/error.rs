@@ -1,6 +1,7 @@
 //! What differentiation refuses, in a sentence.
 
 use std::panic::Location;
+use std::path::PathBuf;
 
 /// An error of the autograd layer, one pointer wide.
 #[derive(Debug)]
@@ -55,6 +56,16 @@ pub enum Kind {
         /// Where it was recorded.
         at: &'static Location<'static>,
     },
+    /// A file of states that could not be made, written or read.
+    #[error("states of a loop, {bytes} bytes so far, in {}: {source}; give a folder with room for them", folder.display())]
+    Store {
+        /// Where.
+        folder: PathBuf,
+        /// How far it came.
+        bytes: u64,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Arguments that do not belong together.
     #[error("{0}")]
     Argument(String),
@@ -91,6 +102,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self.kind() {
             Kind::Tensor(error) => error.is_usage(),
+            Kind::Store { .. } => false,
             _ => true,
         }
     }

@@ -18,6 +18,7 @@ pub mod ops;
 mod rule;
 mod scan;
 pub mod schedule;
+mod store;
 mod tape;
 mod var;
 
@@ -25,6 +26,8 @@ pub use backward::{Grad, Gradients, grad, grad_all};
 pub use error::{Error, Kind, Result};
 pub use linearize::{LinearMap, linearize};
 pub use nan_guard::nan_guard;
+pub use rule::accumulate;
 pub use scan::{Memory, Scan, scan};
+pub use store::Store;
 pub use tensor::{DType, Device, Dims, Tensor};
 pub use var::{Var, jvp};

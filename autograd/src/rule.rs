@@ -150,7 +150,7 @@ impl<B: Bilinear> Rule for BilinearRule<B> {
     fn jvp(&self, saved: &SavedVars, tangents: &[Option<Var>]) -> Result<Option<Var>> {
         let first = tangents[0].as_ref().map(|da| self.0.forward(da, saved.input(1)?, 0, saved.lead)).transpose()?;
         let second = tangents[1].as_ref().map(|db| self.0.forward(saved.input(0)?, db, 1, saved.lead)).transpose()?;
-        sum(first, second)
+        accumulate(first, second)
     }
 }
 
@@ -189,7 +189,7 @@ impl<B: Bilinear> Rule for AffineRule<B> {
                 (Some(tangent), Some(bias)) => Some(self.repeat(bias, tangent, saved.lead)?),
                 (tangent, _) => tangent.clone(),
             };
-            all = sum(all, own)?;
+            all = accumulate(all, own)?;
         }
         Ok(all)
     }
@@ -202,8 +202,8 @@ impl<B> AffineRule<B> {
     }
 }
 
-/// `a + b`, where `None` is zero.
-pub(crate) fn sum(a: Option<Var>, b: Option<Var>) -> Result<Option<Var>> {
+/// The sum of two gradients, where `None` is zero.
+pub fn accumulate(a: Option<Var>, b: Option<Var>) -> Result<Option<Var>> {
     match (a, b) {
         (Some(a), Some(b)) => a.add(&b).map(Some),
         (a, b) => Ok(a.or(b)),

@@ -9,7 +9,8 @@ use crate::backward::{Grad, grad_all};
 use crate::budget;
 use crate::error::{Error, Result};
 use crate::kept::Kept;
-use crate::rule::{Cotangents, Rule, SavedVars, Saves, record};
+use crate::rule::{Cotangents, Rule, SavedVars, Saves, accumulate, record};
+use crate::store::Store;
 use crate::tape::{IdMap, Tape};
 use crate::var::Var;
 use smallvec::SmallVec;
@@ -17,11 +18,12 @@ use std::sync::{Arc, Mutex};
 use tensor::{Dims, Tensor};
 
 /// What a loop keeps for its backward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Memory {
     /// The tape of every step: no recomputation, all activations at once.
     StoreAll,
     /// The state before every step; each step runs once more, so one step's activations at a time.
+    #[default]
     States,
     /// At most so many states, at least one, where they save the most: the others are made again from those. Steps run
     /// [`advances`](crate::schedule::advances) times besides the last of the first pass and the runs that are differentiated.
@@ -48,10 +50,12 @@ impl Memory {
 pub(crate) type Step = Arc<dyn Fn(&[Var], usize) -> Result<Vec<Var>> + Send + Sync>;
 
 /// A loop's definition: see [`scan`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Scan {
     /// What to keep.
     pub memory: Memory,
+    /// Where the states among that are kept.
+    pub store: Store,
     /// How often the step runs.
     pub steps: usize,
     /// The leaves (parameters) that the step uses besides the state. One that is used but not listed is an error.
@@ -105,7 +109,8 @@ pub(crate) type Taped = (Vec<Var>, Vec<Var>);
 
 fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<Var>, Past)> {
     let mut state: Vec<Var> = init.iter().map(Var::detach).collect();
-    let mut past = Past { states: Kept::new(scan.memory.slots(scan.steps)), tapes: vec![] };
+    let store = if wanted { &scan.store } else { &Store::Memory };
+    let mut past = Past { states: Kept::new(scan.memory.slots(scan.steps), store)?, tapes: vec![] };
     for k in 0..scan.steps {
         let tape = (wanted && scan.memory == Memory::StoreAll).then(|| taped(scan, step, &state, k)).transpose()?;
         let next: Vec<Var> = match &tape {
@@ -113,7 +118,7 @@ fn forward(scan: &Scan, step: &Step, init: &[Var], wanted: bool) -> Result<(Vec<
             None => run(step, &state, k)?.iter().map(Var::detach).collect(),
         };
         if wanted {
-            past.states.offer(k, scan.steps, &state);
+            past.states.offer(k, scan.steps, &state)?;
             if k + 1 == scan.steps {
                 past.states.begin_at(k, &state);
             }
@@ -177,7 +182,7 @@ impl Loop {
             let wrt: Vec<&Var> = leaves.iter().chain(&self.scan.with).collect();
             let mut gradients = grad_all(&results, &wrt, Grad::default())?.into_vars();
             for (sum, gradient) in sums.iter_mut().zip(gradients.drain(leaves.len()..)) {
-                *sum = crate::rule::sum(sum.take(), gradient)?;
+                *sum = accumulate(sum.take(), gradient)?;
             }
             let zeros = |x: &Var| Ok(Var::constant(Tensor::zeros(x.device(), x.dtype(), x.shape())?));
             cotangents = gradients

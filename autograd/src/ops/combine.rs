@@ -4,7 +4,7 @@
 use super::{lift, with_lead};
 use crate::check::{Case, case};
 use crate::error::{Error, Result};
-use crate::rule::{Cotangents, Linear, LinearRule, Rule, SavedVars, Saves, record, sum};
+use crate::rule::{Cotangents, Linear, LinearRule, Rule, SavedVars, Saves, accumulate, record};
 use crate::var::Var;
 use smallvec::SmallVec;
 use tensor::{Dims, Tensor};
@@ -122,7 +122,7 @@ impl Rule for CombineBy {
         for (i, tangent) in tangents.iter().enumerate() {
             if let Some(tangent) = tangent {
                 let lifted = lift(tangent, self.shapes[i].len(), self.rank, saved.lead)?;
-                all = sum(all, Some(scaled_by(&self.table, i, &lifted)?))?;
+                all = accumulate(all, Some(scaled_by(&self.table, i, &lifted)?))?;
             }
         }
         let shape = with_lead(saved.lead, &widest(&self.shapes, self.rank));

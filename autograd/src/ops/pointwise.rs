@@ -3,7 +3,7 @@
 
 use crate::check::{Case, case};
 use crate::error::{Error, Result};
-use crate::rule::{Cotangents, Rule, SavedVars, Saves, record, sum};
+use crate::rule::{Cotangents, Rule, SavedVars, Saves, accumulate, record};
 use crate::var::Var;
 use smallvec::SmallVec;
 pub use tensor::ops::pointwise::Function;
@@ -71,7 +71,7 @@ impl Rule for Scaled {
         let (x, g) = (saved.input(0)?, saved.input(1)?);
         let by_x = tangents[0].as_ref().map(|dx| x.map_scaled(self.f, self.order + 1, &g.mul(dx)?));
         let by_g = tangents[1].as_ref().map(|dg| x.map_scaled(self.f, self.order, dg));
-        sum(by_x.transpose()?, by_g.transpose()?)
+        accumulate(by_x.transpose()?, by_g.transpose()?)
     }
 }
 
