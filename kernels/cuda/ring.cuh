@@ -50,6 +50,8 @@ template <class Loader, u32 ROWS> struct Panel {
             u32 depth = from + (ALONG_DEPTH ? chunk() * CHUNK : line(i)), r = ALONG_DEPTH ? i : 0;
             Chunk found = loader.chunk(row[r], loader.depth(depth));
             bool is_read = found.inside & inside[r] & (depth < end);
+            // An offset of 0, not a null pointer that is compared again: that form copied from address 0 on an H200 (NVRTC
+            // 13.0.88 left it 5 cycles between the zero and the comparison).
             copy_async<16>(panel + place(line(i), chunk()), loader.data + (is_read ? found.at : 0), is_read);
         }
     }

@@ -76,7 +76,7 @@ impl Function {
         if shared.saturating_sub(own) > SHARED_UNASKED {
             check(name, handle.set_attribute(most, (shared - own) as i32))?;
         }
-        Ok(Function { handle, raw, parameters: parameters(raw) })
+        Ok(Function { handle, raw, parameters: parameters(name, raw)? })
     }
 
     /// Registers a thread has, and bytes it spills to memory.
@@ -88,14 +88,19 @@ impl Function {
 }
 
 /// The sizes of a kernel's parameters, in order.
-fn parameters(function: sys::CUfunction) -> Vec<usize> {
-    let size = |index: usize| {
+fn parameters(name: &str, function: sys::CUfunction) -> Result<Vec<usize>> {
+    let mut sizes = vec![];
+    loop {
         let (mut offset, mut size) = (0, 0);
-        // SAFETY: `function` is a loaded kernel; both outputs are ours. An index past the last is an error.
-        let answer = unsafe { sys::cuFuncGetParamInfo(function, index, &mut offset, &mut size) };
-        (answer == sys::CUresult::CUDA_SUCCESS).then_some(size)
-    };
-    (0..).map_while(size).collect()
+        // SAFETY: `function` is a loaded kernel; both outputs are ours.
+        let answer = unsafe { sys::cuFuncGetParamInfo(function, sizes.len(), &mut offset, &mut size) };
+        match answer {
+            sys::CUresult::CUDA_ERROR_INVALID_VALUE => return Ok(sizes), // past the last
+            // Any other is of the context: what ran before has failed.
+            answer => check(name, answer.result())?,
+        }
+        sizes.push(size);
+    }
 }
 
 impl CudaContext {
