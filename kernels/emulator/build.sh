@@ -4,9 +4,10 @@
 #   build.sh OUT [sanitized]
 #
 # EMULATOR_SOURCES names more .cu files, EMULATOR_KERNELS another folder to search instead of kernels/src, EMULATOR_WITHOUT
-# (a regular expression of paths) what is left out. Objects stay in
-# OUT/objects and are made anew when their source, a header that they read, or the flags have changed. `sanitized` puts
-# AddressSanitizer and UBSan into the kernels, not into the run time, which knows stacks and gaps that they do not.
+# (a regular expression) what is left out: files by their paths, and kernels by the line that makes them of a template, such
+# as `KERNELS(f64)`. Objects stay in OUT/objects and are made anew when their source, a header that they read, or the flags
+# have changed. `sanitized` puts AddressSanitizer and UBSan into the kernels, not into the run time, which knows stacks and
+# gaps that they do not; its objects are in target/emulator-runtime, for every build.
 set -euo pipefail
 
 out=${1:?usage: build.sh OUT [sanitized]}
@@ -39,20 +40,28 @@ sanitized)
     ;;
 esac
 
-mkdir -p "$out/objects"
+runtime=$(dirname "$kernels")/target/emulator-runtime
+mkdir -p "$out/objects" "$runtime/objects"
 out=$(cd "$out" && pwd)
-exec 9>"$out/lock"
+exec 8>"$runtime/lock" 9>"$out/lock"
+flock 8 2>/dev/null || true
 flock 9 2>/dev/null || true
 
 # Objects of other flags, another compiler or another CPU are of no use.
-fingerprint=$("$compiler" --version | head -1
-    grep -m 1 flags /proc/cpuinfo || true
-    echo "${runtime_flags[@]}" "${kernel_flags[@]}" "${link_flags[@]}")
-if [ "$fingerprint" != "$(cat "$out/fingerprint" 2>/dev/null)" ]; then
-    rm -rf "$out/objects" "$out/libcuda.so"
-    mkdir "$out/objects"
-    echo "$fingerprint" >"$out/fingerprint"
-fi
+expect_flags() {   # FOLDER FLAG...: empties the folder's objects if they are not of these
+    local folder=$1 fingerprint
+    shift
+    fingerprint=$("$compiler" --version | head -1
+        grep -m 1 flags /proc/cpuinfo || true
+        echo "$@")
+    if [ "$fingerprint" != "$(cat "$folder/fingerprint" 2>/dev/null)" ]; then
+        rm -rf "$folder/objects" "$folder/libcuda.so"
+        mkdir "$folder/objects"
+        echo "$fingerprint" >"$folder/fingerprint"
+    fi
+}
+expect_flags "$runtime" "${runtime_flags[@]}"
+expect_flags "$out" "${kernel_flags[@]}" "${link_flags[@]}" "${EMULATOR_WITHOUT:-}"
 
 is_fresh() {   # OBJECT: whether it is newer than all that its dependency file names
     [ -f "$1" ] && [ -f "$1.d" ] || return 1
@@ -62,11 +71,22 @@ is_fresh() {   # OBJECT: whether it is newer than all that its dependency file n
     done
 }
 
+wrapped() {   # SOURCE
+    if [ -z "${EMULATOR_WITHOUT:-}" ]; then
+        printf 'namespace {\n#include "%s"\n}\n' "$1"
+    else
+        echo "namespace {"
+        echo "#line 1 \"$1\""
+        grep -Ev "^[A-Z_]+\(.*($EMULATOR_WITHOUT)" "$1"
+        echo "}"
+    fi
+}
+
 compile() {   # SOURCE OBJECT
     local dependencies=(-MMD -MF "$2.d" -MT "$2")
     case $1 in
-    *.cu) printf 'namespace {\n#include "%s"\n}\n' "$1" |
-        "$compiler" "${kernel_flags[@]}" "${dependencies[@]}" -c - -o "$2.new" ;;
+    *.cu) wrapped "$1" |
+        "$compiler" "${kernel_flags[@]}" "${dependencies[@]}" -c - -o "$2.new" && echo "$2: $1" >>"$2.d" ;;
     *) "$compiler" "${runtime_flags[@]}" "${dependencies[@]}" -c "$1" -o "$2.new" ;;
     esac && mv "$2.new" "$2"
 }
@@ -84,7 +104,10 @@ running=0
 failed=0
 for source in "${sources[@]}"; do
     name=${source#"$kernels"/}
-    object=$out/objects/${name//\//_}.o
+    case $source in
+    *.cu) object=$out/objects/${name//\//_}.o ;;
+    *) object=$runtime/objects/${name//\//_}.o ;;
+    esac
     objects+=("$object")
     is_fresh "$object" && continue
     if [ $running -eq $at_a_time ]; then
