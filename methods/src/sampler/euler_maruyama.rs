@@ -6,28 +6,30 @@
 
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::process::Process;
+use crate::process::{Level, Process};
 use crate::table::{Row, Table};
 
 pub(super) fn table(process: &Process, grid: &Grid) -> Result<Table> {
     Table::build(process, grid, |from, to| {
-        let mean = Row::mean(from);
-        let Some(to) = to else { return Ok(mean) };
-        let (dt, drift, g2, s2) = (from.t - to.t, from.drift(), from.diffusion_squared(), from.sigma.powi(2));
-        if !g2.is_finite() {
-            let what = format!(
-                "the reverse SDE of the {} is singular at t = {}; start its grid below, or use the probability flow",
-                process.name(),
-                from.t
-            );
-            return Err(Error::argument(what));
-        }
-        Ok(Row {
-            dt,
-            state: 1.0 - dt * (drift + g2 / s2),
-            clean: dt * g2 * from.alpha / s2,
-            noise: (g2 * dt).sqrt(),
-            ..mean
-        })
+        let Some(to) = to else { return Ok(Row::mean(from)) };
+        row(process, from, from.t - to.t)
+    })
+}
+
+/// The update from `level` that is `dt` long.
+pub(crate) fn row(process: &Process, level: &Level, dt: f64) -> Result<Row> {
+    let (drift, g2, s2) = (level.drift(), level.diffusion_squared(), level.sigma.powi(2));
+    if !g2.is_finite() {
+        let (name, t) = (process.name(), level.t);
+        return Err(Error::argument(format!(
+            "the reverse SDE of the {name} is singular at t = {t}; start its grid below, or use the probability flow"
+        )));
+    }
+    Ok(Row {
+        dt,
+        state: 1.0 - dt * (drift + g2 / s2),
+        clean: dt * g2 * level.alpha / s2,
+        noise: (g2 * dt).sqrt(),
+        ..Row::mean(level)
     })
 }

@@ -3,7 +3,7 @@
 mod ddim;
 mod draw;
 mod edm;
-mod euler_maruyama;
+pub(crate) mod euler_maruyama;
 mod probability_flow;
 mod recorded;
 #[cfg(test)]

@@ -13,10 +13,11 @@
 //!
 //! The files, in the order of the method: `aggregator` (phi), `control` and `reward_informed` (u), `problem` (who, what for),
 //! `look_ahead` (clean estimates, the gradients that controls see, CDPS), `rollout` (the controlled loop and its costs,
-//! Algorithm 3), `scheme` and `training` (Algorithms 1 and 2), `teaching` (what may come before).
+//! Algorithm 3), `estimator` (its gradient), `scheme` and `training` (Algorithms 1 and 2), `teaching` (what may come before).
 
 mod aggregator;
 mod control;
+mod estimator;
 mod look_ahead;
 mod problem;
 mod reward_informed;
@@ -30,6 +31,7 @@ mod weights;
 
 pub use aggregator::{Aggregator, stripe_heights};
 pub use control::{Control, LinearGain, See};
+pub use estimator::Estimator;
 pub use problem::{Problem, Running, Steering};
 pub use reward_informed::{Descent, RewardInformed, Sight, small_unet};
 pub use rollout::{Costs, Draws, Moment, Pull, Rollout};

@@ -17,7 +17,7 @@ use crate::grid::Grid;
 use crate::noise::{Noise, Place, Purpose};
 use crate::sampler::Sampler;
 use crate::table::{Row, Table};
-use autograd::{DType, Device, Memory, Scan, Tensor, Var, scan};
+use autograd::{DType, Device, Memory, Scan, Store, Tensor, Var, scan};
 use std::sync::Arc;
 
 /// What the gradient seen by controls is, as far as derivatives are concerned.
@@ -57,6 +57,8 @@ pub struct Rollout {
     pub dtype: DType,
     /// What the backward pass may keep.
     pub memory: Memory,
+    /// Where it keeps states for that.
+    pub store: Store,
     /// The randomness; agents draw their own.
     pub draws: Arc<dyn Draws>,
     /// Row 0 is sample `first`.
@@ -67,6 +69,8 @@ pub struct Rollout {
     pub pull: Pull,
     /// The agent whose turn it is in a best response: all others are played open loop, no derivative flows through them.
     pub only: Option<usize>,
+    /// Whether controls see numbers: no derivative flows through what they see, only through what they do.
+    pub lean: bool,
 }
 
 impl Rollout {
@@ -117,7 +121,7 @@ impl Problem {
         let table = self.table(steering, run)?;
         let steps = table.rows().len() - 1;
         let start = self.start(run, &table)?;
-        let how = Scan { memory: run.memory, steps, with: self.leaves(steering) };
+        let how = Scan { memory: run.memory, store: run.store.clone(), steps, with: self.leaves(steering) };
         let (problem, steering, inner, rows) = (self.clone(), steering.clone(), run.clone(), table.clone());
         let state = scan(how, &start, move |state, k| {
             Ok(problem.step(&steering, &inner, &rows.rows()[k], k, state, &mut |_| Ok(()))?)
@@ -142,13 +146,13 @@ impl Problem {
     }
 
     /// The coefficients of a run, when everything fits together.
-    fn table(&self, steering: &Steering, run: &Rollout) -> Result<Table> {
+    pub(super) fn table(&self, steering: &Steering, run: &Rollout) -> Result<Table> {
         self.check(steering)?;
         Sampler::EulerMaruyama.table(self.agents[0].process(), &run.grid)
     }
 
     /// The state of the loop: the agents' states, their energies, the running cost.
-    fn start(&self, run: &Rollout, table: &Table) -> Result<Vec<Var>> {
+    pub(super) fn start(&self, run: &Rollout, table: &Table) -> Result<Vec<Var>> {
         let mut state = Vec::with_capacity(2 * self.count() + 1);
         for i in 0..self.count() {
             state.push(self.draw(run, i, Purpose::Initial, 0)?.scale(table.start())?);
@@ -165,7 +169,7 @@ impl Problem {
     }
 
     /// One update of everything: lines 9 to 27.
-    fn step(
+    pub(super) fn step(
         &self,
         steering: &Steering,
         run: &Rollout,
@@ -177,7 +181,7 @@ impl Problem {
         let (x, sums) = state.split_at(self.count());
         let x = &open_loop(x, run.only)[..];
         let LookAhead { clean, cost, pulls } = self.look_ahead(steering, run, row, k, x)?;
-        let controls = self.act(steering, run.only, (row, k), x, &clean, &pulls)?;
+        let controls = self.act(steering, run, (row, k), x, &clean, &pulls)?;
         look(&Moment { step: k, row, states: x, clean: &clean, pulls: &pulls, controls: &controls })?;
         let mut next = Vec::with_capacity(state.len());
         for i in 0..self.count() {
@@ -204,7 +208,7 @@ impl Problem {
     fn act(
         &self,
         steering: &Steering,
-        only: Option<usize>,
+        run: &Rollout,
         (row, step): (&Row, usize),
         x: &[Var],
         clean: &[Var],
@@ -217,20 +221,24 @@ impl Problem {
             }
             Steering::Controls(all) => all,
         };
-        let everybodys = |of: &[Var]| Result::Ok(open_loop(&vec![self.aggregator.aggregate(of)?; x.len()], only));
+        let sees = |all: &[Var]| match run.lean {
+            true => all.iter().map(Var::detach).collect(),
+            false => open_loop(all, run.only),
+        };
+        let everybodys = |of: &[Var]| Result::Ok(sees(&vec![self.aggregator.aggregate(of)?; of.len()]));
         let (objects, outlooks) = (everybodys(x)?, everybodys(clean)?);
-        let (clean, pulls) = (open_loop(clean, only), open_loop(pulls, only));
+        let (x, clean, pulls) = (sees(x), sees(clean), sees(pulls));
         let act = |i: usize| -> Result<Var> {
             let [aggregate, outlook] = [&objects[i], &outlooks[i]].map(|object| self.aggregator.in_view(i, object));
             let (aggregate, outlook) = (&aggregate?, &outlook?);
             all[i].act(&See { state: &x[i], aggregate, pull: &pulls[i], clean: &clean[i], outlook, row, step })
         };
         let controls = (0..x.len()).map(act).collect::<Result<Vec<Var>>>()?;
-        Ok(open_loop(&controls, only).into_iter().map(Some).collect())
+        Ok(open_loop(&controls, run.only).into_iter().map(Some).collect())
     }
 
     /// The last point of time: clean estimates, Psi, and J.
-    fn finish(&self, state: &[Var], table: &Table) -> Result<Costs> {
+    pub(super) fn finish(&self, state: &[Var], table: &Table) -> Result<Costs> {
         let (x, sums) = state.split_at(self.count());
         let canvases = self.clean(x, table.rows()[table.rows().len() - 1].t)?;
         let object = self.aggregator.aggregate(&canvases)?;

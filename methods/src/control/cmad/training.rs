@@ -1,11 +1,12 @@
 //! Controls that learn (Algorithm 1 of paper 000): backpropagation through rollouts, and one optimiser a player.
 
 use super::control::Control;
+use super::estimator::Estimator;
 use super::problem::{Problem, Steering};
 use super::rollout::{Costs, Rollout};
 use super::scheme::{Order, Response, Scheme};
 use crate::error::{Error, Result};
-use autograd::{Grad, Tensor, Var, grad};
+use autograd::{Grad, Tensor, Var, accumulate, grad};
 use nn::{Adam, Module, Optimizer, Param, SavedState, State};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub struct Training {
     problem: Problem,
     controls: Vec<Arc<dyn Control>>,
     scheme: Scheme,
+    estimator: Estimator,
     balance: f64,
     /// Of the agents, then of the aggregator.
     optimizers: Vec<Optimizer>,
@@ -81,12 +83,23 @@ impl Training {
         if !theta.is_empty() {
             optimizers.push(optimizer("optimizers.aggregator".into(), theta)?);
         }
-        Ok(Training { problem, controls, scheme, balance: 0.0, optimizers, updates: 0, jacobi: Jacobi::default() })
+        let (estimator, jacobi) = (Estimator::default(), Jacobi::default());
+        Ok(Training { problem, controls, scheme, estimator, balance: 0.0, optimizers, updates: 0, jacobi })
     }
 
     /// The same with `weight` times the imbalance of learned masks added to J.
     pub fn balanced(self, weight: f64) -> Training {
         Training { balance: weight, ..self }
+    }
+
+    /// The same with gradients found in another way. An error if that leaves something without any.
+    pub fn estimated_by(self, estimator: Estimator) -> Result<Training> {
+        if estimator == Estimator::Matching && !self.problem.aggregator.trainable().is_empty() {
+            return Err(Error::argument(
+                "adjoint matching has no gradient for the aggregator; fix its masks, or take another estimator",
+            ));
+        }
+        Ok(Training { estimator, ..self })
     }
 
     /// The agents, their object and its cost.
@@ -127,8 +140,7 @@ impl Training {
             self.jacobi.begin_turn(&self.optimizers[player])?;
         }
         let run = Rollout { only: player.filter(|_| best), ..run.clone() };
-        let costs = self.problem.rollout(&self.steering(), &run)?;
-        let gradient_norm = self.descend(&costs, &moving, rates)?;
+        let (costs, gradient_norm) = self.descend(&run, &moving, rates)?;
         self.updates += 1;
         if jacobi && self.updates.is_multiple_of(turn) {
             self.jacobi.end_turn(self.updates.is_multiple_of(self.scheme.round(agents)))?;
@@ -143,21 +155,24 @@ impl Training {
         }
     }
 
-    fn descend(&mut self, costs: &Costs, moving: &[usize], rates: Rates) -> Result<f64> {
-        let mut mean = costs.objective.mean()?;
-        if let Some(imbalance) = self.problem.aggregator.imbalance()?.filter(|_| self.balance != 0.0) {
-            mean = Var::combine(&[(1.0, &mean), (self.balance, &imbalance.cast(mean.dtype())?)])?;
-        }
+    fn descend(&mut self, run: &Rollout, moving: &[usize], rates: Rates) -> Result<(Costs, f64)> {
         let vars: Vec<Vec<Var>> = moving.iter().map(|&i| self.optimizers[i].vars()).collect();
         let wrt: Vec<&Var> = vars.iter().flatten().collect();
-        let mut gradients = grad(&mean, &wrt, Grad::default())?.into_vars().into_iter();
+        let (costs, mut gradients) = self.problem.estimate(&self.steering(), run, self.estimator, &wrt)?;
+        if let Some(imbalance) = self.problem.aggregator.imbalance()?.filter(|_| self.balance != 0.0) {
+            let balance = grad(&imbalance.scale(self.balance)?, &wrt, Grad::default())?.into_vars();
+            for (gradient, more) in gradients.iter_mut().zip(balance) {
+                *gradient = accumulate(gradient.take(), more)?;
+            }
+        }
+        let mut gradients = gradients.into_iter();
         let mut largest = 0.0f64;
         for (&i, vars) in moving.iter().zip(&vars) {
             let own: Vec<Option<Var>> = gradients.by_ref().take(vars.len()).collect();
             let rate = if i < self.problem.count() { rates.control } else { rates.aggregator };
             largest = largest.max(self.optimizers[i].step(&own, rate)?);
         }
-        Ok(largest)
+        Ok((costs, largest))
     }
 
     /// Adds everything that is needed to go on with the same bits: parameters, moments, counters. An error in the middle of

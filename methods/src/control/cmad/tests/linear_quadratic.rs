@@ -13,9 +13,9 @@ use autograd::{DType, Grad, Tensor, grad};
 use nn::{Adam, Init, Mlp, MlpConfig, Module, Schedule};
 use std::sync::Arc;
 
-const OF: Scalar = Scalar { m: 0.3, v: 0.4, weight: 2.5, centre: 1.5, lambda: 0.7, agents: 1.0, steps: 0 };
+pub(super) const OF: Scalar = Scalar { m: 0.3, v: 0.4, weight: 2.5, centre: 1.5, lambda: 0.7, agents: 1.0, steps: 0 };
 
-fn problem() -> Problem {
+pub(super) fn problem() -> Problem {
     Problem {
         agents: vec![gaussian(&[OF.m], OF.v)],
         aggregator: alone(),
@@ -26,12 +26,12 @@ fn problem() -> Problem {
     }
 }
 
-fn gain(table: &[[f64; 2]]) -> Arc<LinearGain> {
+pub(super) fn gain(table: &[[f64; 2]]) -> Arc<LinearGain> {
     let table = Tensor::from_slice(device(), &[table.len(), 2], table.as_flattened()).unwrap();
     Arc::new(LinearGain::new(table).unwrap())
 }
 
-fn points(steps: usize) -> Cubature {
+pub(super) fn points(steps: usize) -> Cubature {
     Cubature { agents: 1, pixels: 1, steps }
 }
 
@@ -84,24 +84,29 @@ fn training_from_nothing_reaches_the_optimum_and_the_optimum_tends_to_the_tilted
     assert!(away(steps)[0].abs() > 1e3 * (reached.objective - best.objective).abs());
 }
 
-fn numbers_of(control: &LinearGain) -> Vec<f64> {
+pub(super) fn numbers_of(control: &LinearGain) -> Vec<f64> {
     control.table.value().to_f64().unwrap()
 }
 
-#[test]
-fn a_control_costs_the_same_on_a_coarse_and_on_a_fine_grid() {
+/// A control that is smooth in time, with random weights: what starts at zero would not show whether time reaches both
+/// networks.
+pub(super) fn smooth() -> Arc<dyn Control> {
     let mut init = Init::seeded(device(), 3).dtype(DType::F64);
     let config = MlpConfig { inputs: 3, outputs: 1, hidden: vec![8], time_features: 8, ..MlpConfig::default() };
     let network = Mlp::new(config, &mut init).unwrap();
     let descent = Descent { scale: 0.7, data_variance: OF.v, time_scale: 1000.0 };
     let control = RewardInformed::new(Box::new(network), "layers.1", Sight::Published, descent, &mut init).unwrap();
-    // What starts at zero would not show whether time reaches both networks.
     for (name, param) in control.named_parameters() {
         if name.contains("layers.1") || name.contains("gain.out") {
             param.set(init.uniform(&param.shape(), 4000).unwrap().value()).unwrap();
         }
     }
-    let steering = Steering::Controls(vec![Arc::new(control)]);
+    Arc::new(control)
+}
+
+#[test]
+fn a_control_costs_the_same_on_a_coarse_and_on_a_fine_grid() {
+    let steering = Steering::Controls(vec![smooth()]);
     let on = |steps: usize| {
         let run = run(steps, DType::F64, points(steps), points(steps).points());
         let costs = problem().watch(&steering, &run, &mut |_| Ok(())).unwrap();

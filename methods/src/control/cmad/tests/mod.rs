@@ -3,6 +3,7 @@
 mod aggregators;
 mod cdps;
 mod cubature;
+mod estimators;
 mod gradients;
 mod learning;
 mod linear_quadratic;
@@ -18,7 +19,7 @@ use crate::denoiser::Denoiser;
 use crate::grid::Grid;
 use crate::process::Process;
 use crate::testing::{device, numbers};
-use autograd::{DType, Memory, Var};
+use autograd::{DType, Memory, Store, Var};
 use std::sync::Arc;
 
 /// Data of independent pixels.
@@ -39,11 +40,13 @@ fn run(steps: usize, dtype: DType, draws: impl Draws + 'static, batch: usize) ->
         device: device().clone(),
         dtype,
         memory: Memory::StoreAll,
+        store: Store::Memory,
         draws: Arc::new(draws),
         first: 0,
         batch,
         pull: Pull::Stopped,
         only: None,
+        lean: false,
     }
 }
 
