@@ -4,6 +4,10 @@
 //! requested bytes are functions of shapes, so what is said of them holds as far as the parts are alike; the time is that
 //! of a few parts on a machine as busy as it was then, and without the reading and writing of files.
 
+mod updates;
+
+pub use updates::Updates;
+
 use crate::progress::span;
 use crate::summary::significant;
 use crate::{Record, Summary};

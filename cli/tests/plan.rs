@@ -104,6 +104,12 @@ fn a_budget_is_obeyed_or_refused_and_changes_no_bit() {
     assert!(obeyed["peak_bytes"].as_u64().unwrap() <= budget, "{obeyed}, {budget}");
     let weights = |run: &str| std::fs::read(home.path(run).join("model/diffusion_pytorch_model.safetensors")).unwrap();
     assert!(weights("all") == weights("budget"));
+    run(train("states", "", &["--out", "away", "--states-in", "."]));
+    assert!(weights("all") == weights("away"));
+    run(train("states", "", &["--out", "matched", "--estimator", "matching"]));
+    assert!(weights("all") != weights("matched"));
+    let record = std::fs::read_to_string(home.path("matched/run.toml")).unwrap();
+    assert!(record.contains("estimator = \"matching\""), "{record}");
 
     let few = train("1MiB", "few", &[]);
     let refused = home.fail(2, &few.iter().map(String::as_str).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! Controlled rollouts on a GPU against the processor's: a difference of at most ten times what one unit in the last place
 //! of the start makes. Without a driver nothing is tested, unless `CONSORT_NEED_CUDA` is set.
 
-use autograd::{DType, Device, Grad, Memory, Tensor, Var, grad};
+use autograd::{DType, Device, Grad, Memory, Store, Tensor, Var, grad};
 use methods::control::cmad::{
     Aggregator, Control, Descent, Draws, Problem, Pull, RewardInformed, Rollout, Running, Sight, Steering,
 };
@@ -92,11 +92,13 @@ fn outcome(device: &Device, memory: Memory, nudged: bool) -> Outcome {
         device: device.clone(),
         dtype: DType::F32,
         memory,
+        store: Store::Memory,
         draws: Arc::new(Start { noise: Noise::new(2), nudged }),
         first: 0,
         batch: 1,
         pull: Pull::Stopped,
         only: None,
+        lean: false,
     };
     let costs = problem.rollout(&Steering::Controls(controls), &run).unwrap();
     let mean = costs.objective.mean().unwrap();

@@ -14,13 +14,13 @@ mod kernels;
 mod range;
 mod train;
 
-pub use bench::{Bench, BenchCuda, BenchTarget};
+pub use bench::{Bench, BenchBptt, BenchCpu, BenchCuda, BenchTarget};
 pub use compare::Compare;
 pub use compose::{Cast, Cdps, Cmad, Compose, ComposeMethod, Composition, Masks};
 pub use data::{Data, DataSet};
 pub use evaluate::{Evaluate, Forward, Rule, Sample};
 pub use kernels::{KernelChoice, KernelVersion, Kernels, KernelsAction, KernelsBench, KernelsList, KernelsVerify};
-pub use train::{Export, Job, Scheme, Train, TrainClassifier, TrainCmad, TrainScore, Training};
+pub use train::{Estimator, Export, Job, Scheme, Train, TrainClassifier, TrainCmad, TrainScore, Training};
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};

@@ -16,6 +16,14 @@ pub(super) fn steps(text: &str) -> Result<usize, String> {
     within(text, 1..=100_000, "for the steps of the sampler")
 }
 
+pub(super) fn points(text: &str) -> Result<usize, String> {
+    within(text, 2..=100_001, "points of time, as a step has two ends")
+}
+
+pub(super) fn draws(text: &str) -> Result<u64, String> {
+    within(text, 1..=10_000, "for the number of gradients")
+}
+
 pub(super) fn samples(text: &str) -> Result<usize, String> {
     within(text, 1..=1_000_000, "for the number of samples")
 }

@@ -125,6 +125,9 @@ pub struct TrainCmad {
     /// Which controls an update changes
     #[arg(long, value_enum, default_value_t = Scheme::Joint, conflicts_with = "resume")]
     pub scheme: Scheme,
+    /// How the gradient is found, in place of the preset's
+    #[arg(long, value_enum, conflicts_with = "resume")]
+    pub estimator: Option<Estimator>,
     /// Begin with trained controls of the same form, made for another digit or at another tilt
     #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
     pub from: Option<String>,
@@ -135,6 +138,9 @@ pub struct TrainCmad {
     /// for all that tensors ask for at one time; controls have the same bits under each
     #[arg(long, value_name = "CHOICE")]
     pub memory: Option<Memory>,
+    /// Keep the states among that in a file in this folder, which is gone at the end, and not in memory
+    #[arg(long, value_name = "DIR")]
+    pub states_in: Option<PathBuf>,
     /// Whose pixels are whose.
     #[command(flatten)]
     pub masks: Masks,
@@ -146,6 +152,17 @@ pub struct TrainCmad {
     pub training: Training,
 }
 
+/// How the gradient of the objective is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Estimator {
+    /// Backpropagation through the trajectories
+    Bptt,
+    /// The continuous adjoint equation, integrated backwards along them
+    Adjoint,
+    /// Adjoint matching: regression on the lean adjoint, which leaves out what controls do with the state
+    Matching,
+}
+
 /// Which controls an update changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -154,4 +171,14 @@ pub enum Scheme {
     Joint,
     /// One agent's for some updates, the others' parameters fixed; then the next's
     ControlWise,
+}
+
+impl From<Estimator> for methods::control::cmad::Estimator {
+    fn from(estimator: Estimator) -> methods::control::cmad::Estimator {
+        match estimator {
+            Estimator::Bptt => methods::control::cmad::Estimator::Bptt,
+            Estimator::Adjoint => methods::control::cmad::Estimator::Adjoint,
+            Estimator::Matching => methods::control::cmad::Estimator::Matching,
+        }
+    }
 }

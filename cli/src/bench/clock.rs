@@ -1,5 +1,5 @@
 //! How long a run takes on a device: between marks in the stream of a GPU, by the wall clock on the processor. What the run
-//! before left in the cache is flushed out first.
+//! before left in the cache is flushed out first, unless the clock is a warm one.
 
 use kernels::cuda::Event;
 use std::time::Instant;
@@ -15,7 +15,7 @@ const ENOUGH: f64 = 0.3;
 /// Times runs on one device.
 pub(crate) struct Clock {
     device: Device,
-    flush: [Tensor; 2],
+    flush: Option<[Tensor; 2]>,
     warm: usize,
     runs: usize,
 }
@@ -30,8 +30,13 @@ impl Clock {
     /// If `rehearsed`, each run is timed once, and nothing is flushed.
     pub(crate) fn new(device: &Device, rehearsed: bool) -> Result<Clock> {
         let space = || Tensor::zeros(device, DType::F32, &[if rehearsed { 16 } else { FLUSH }]);
+        Ok(Clock { flush: Some([space()?, space()?]), ..Clock::warm(device, rehearsed)? })
+    }
+
+    /// One that leaves the cache as it is.
+    pub(crate) fn warm(device: &Device, rehearsed: bool) -> Result<Clock> {
         let (warm, runs) = if rehearsed { (0, 1) } else { (WARM, RUNS) };
-        Ok(Clock { device: device.clone(), flush: [space()?, space()?], warm, runs })
+        Ok(Clock { device: device.clone(), flush: None, warm, runs })
     }
 
     /// The median of the times that `run` takes, in milliseconds.
@@ -45,8 +50,9 @@ impl Clock {
         self.device.wait()?;
         let (begun, mut marks) = (Instant::now(), vec![]);
         while marks.len() < self.runs && (marks.len() < 5 || begun.elapsed().as_secs_f64() < ENOUGH) {
-            let [to, from] = &mut self.flush;
-            to.overwrite(from)?;
+            if let Some([to, from]) = &mut self.flush {
+                to.overwrite(from)?;
+            }
             let start = self.mark()?;
             run()?;
             marks.push((start, self.mark()?));

@@ -1,14 +1,21 @@
-//! How fast a GPU's kernels are: each is run on random numbers, timed by marks in the device's stream, its last result
-//! flushed out of the cache before each run, and told beside the roofs measured in the same run.
+//! How fast kernels and networks are: each is run on random numbers, timed, and told beside the roofs measured in the same
+//! run. On a GPU time is taken by marks in the device's stream, and the last result flushed out of the cache before each
+//! run; on the processor by the wall clock, with whatever the run before left in the cache, as peers' timings are.
 //!
-//! Peers are timed by `bench/gpu_peers.py` under the same names; `scripts/gpu-bench` runs both and puts them side by side.
+//! Peers are timed by `bench/gpu_peers.py` and `bench/cpu.py` under the same names; `scripts/gpu-bench` and the latter run
+//! both and put them side by side.
 
+mod busy;
 mod clock;
+mod controls;
 mod memory;
 mod networks;
+mod processor;
 mod products;
 
+pub use busy::{busy_cores, resident_peak};
 pub(crate) use clock::Clock;
+pub use controls::Controls;
 
 use kernels::cuda::{CudaContext, Spent};
 use std::sync::Arc;
@@ -33,7 +40,7 @@ pub struct Row {
 /// The measurements of a run.
 pub struct Bench {
     device: Device,
-    cuda: Arc<CudaContext>,
+    cuda: Option<Arc<CudaContext>>,
     clock: Clock,
     only: Option<String>,
     rehearsed: bool,
@@ -44,7 +51,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// For a GPU, nothing for the processor; `only` measurements whose name contains that text; if `rehearsed`, of sizes
+    /// On a device; `only` measurements whose name contains that text; if `rehearsed`, of sizes
     /// that an emulated GPU can run, once; if `profiled`, with the kernels that each spends its time in. `tell` hears of
     /// each as it is made.
     pub fn new(
@@ -52,24 +59,24 @@ impl Bench {
         only: Option<String>,
         [rehearsed, profiled]: [bool; 2],
         tell: impl FnMut(&Row) + 'static,
-    ) -> Result<Option<Bench>> {
-        let kernels::Device::Cuda(cuda) = device.kernels() else { return Ok(None) };
-        Ok(Some(Bench {
-            device: device.clone(),
-            cuda: cuda.clone(),
-            clock: Clock::new(device, rehearsed)?,
-            only,
-            rehearsed,
-            profiled,
-            rows: vec![],
-            tell: Box::new(tell),
-        }))
+    ) -> Result<Bench> {
+        let (cuda, clock) = match device.kernels() {
+            kernels::Device::Cuda(cuda) => (Some(cuda.clone()), Clock::new(device, rehearsed)?),
+            kernels::Device::Cpu(_) => (None, Clock::warm(device, rehearsed)?),
+        };
+        let (device, tell) = (device.clone(), Box::new(tell));
+        Ok(Bench { device, cuda, clock, only, rehearsed, profiled, rows: vec![], tell })
     }
 
-    /// All of them.
+    /// All that there are for the device.
     pub fn all(&mut self) -> nn::Result<()> {
-        memory::all(self)?;
-        products::all(self)?;
+        match self.cuda.clone() {
+            Some(cuda) => {
+                memory::all(self)?;
+                products::all(self, &cuda)?;
+            }
+            None => processor::all(self)?,
+        }
         networks::all(self)
     }
 
@@ -123,7 +130,8 @@ impl Bench {
         run: impl FnOnce() -> std::result::Result<(), E>,
     ) -> std::result::Result<Vec<Spent>, E> {
         let mut ran = Ok(());
-        let profile = self.cuda.profile(|| {
+        let Some(cuda) = &self.cuda else { return Ok(vec![]) };
+        let profile = cuda.profile(|| {
             ran = run();
             kernels::Result::Ok(())
         });

@@ -19,9 +19,11 @@ const NUMBERS: [(&str, DType, bool, u8); 4] = [
 
 pub(super) fn all(bench: &mut Bench) -> nn::Result<()> {
     let device = bench.device.clone();
-    let (tf32, highest) = (bench.cuda.allows_tf32(), bench.cuda.highest_version());
+    // The processor computes in f32.
+    let numbers = if bench.cuda.is_some() { &NUMBERS[..] } else { &NUMBERS[..1] };
+    let before = bench.cuda.as_ref().map(|cuda| (cuda.allows_tf32(), cuda.highest_version()));
     for (name, layers_per_block, channels) in UNETS {
-        for (numbers, dtype, allow_tf32, version) in NUMBERS {
+        for &(numbers, dtype, allow_tf32, version) in numbers {
             device.allow_tf32(allow_tf32);
             device.limit_version(version);
             network(
@@ -32,12 +34,14 @@ pub(super) fn all(bench: &mut Bench) -> nn::Result<()> {
             )?;
         }
     }
-    device.allow_tf32(tf32);
-    device.limit_version(highest);
+    if let Some((tf32, highest)) = before {
+        device.allow_tf32(tf32);
+        device.limit_version(highest);
+    }
     Ok(())
 }
 
-fn config(layers_per_block: usize, channels: [usize; 3]) -> UNet2DConfig {
+pub(super) fn config(layers_per_block: usize, channels: [usize; 3]) -> UNet2DConfig {
     let names = |names: [&str; 3]| names.map(String::from).to_vec();
     UNet2DConfig {
         in_channels: 1,
@@ -94,7 +98,7 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
 /// The same as a recorded graph, under `name graph`.
 fn recorded<T>(bench: &mut Bench, name: &str, body: impl Fn() -> nn::Result<T>) -> nn::Result<()> {
     let name = format!("{name} graph");
-    if !bench.wants(&name) {
+    if bench.cuda.is_none() || !bench.wants(&name) {
         return Ok(());
     }
     drop(bench.device.rehearse(&body)?);

@@ -1,17 +1,18 @@
 //! What multiplies: matrix products, convolutions, attention, in each version that the device can choose.
 
 use super::Bench;
+use kernels::cuda::CudaContext;
 use tensor::ops::attention::Attention;
 use tensor::ops::conv::Conv;
 use tensor::{DType, Result, Tensor};
 
-pub(super) fn all(bench: &mut Bench) -> Result<()> {
+pub(super) fn all(bench: &mut Bench, cuda: &CudaContext) -> Result<()> {
     for (dtype, sizes) in
         [(DType::BF16, &[1024, 2048, 4096, 8192][..]), (DType::F16, &[4096]), (DType::F32, &[1024, 4096])]
     {
         for &size in sizes.iter().take(bench.size(sizes.len(), 1)) {
             let size = bench.size(size, 256);
-            each_version(bench, dtype, |bench, [numbers, version]| {
+            each_version(bench, cuda, dtype, |bench, [numbers, version]| {
                 let (a, b) = (bench.draw(dtype, &[size, size])?, bench.draw(dtype, &[size, size])?.transpose(0, 1)?);
                 bench.time(&format!("matmul {numbers} {size} {version}"), || a.matmul(&b).map(drop))
             })?;
@@ -21,9 +22,9 @@ pub(super) fn all(bench: &mut Bench) -> Result<()> {
     let levels = [[64, 128, 128, 64], [64, 256, 256, 32], [64, 512, 512, 16], [64, 1024, 512, 16], [64, 64, 64, 14]];
     for level in levels {
         let level = bench.size(level, [1, 64, 32, 8]);
-        each_version(bench, DType::BF16, |bench, kind| convolution(bench, DType::BF16, level, kind))?;
+        each_version(bench, cuda, DType::BF16, |bench, kind| convolution(bench, DType::BF16, level, kind))?;
     }
-    each_version(bench, DType::F32, |bench, kind| {
+    each_version(bench, cuda, DType::F32, |bench, kind| {
         convolution(bench, DType::F32, bench.size([64, 128, 128, 64], [1, 32, 32, 8]), kind)
     })?;
     for [batch, heads, tokens, width] in [[16, 16, 1024, 64], [4, 16, 4096, 64], [16, 8, 1024, 128], [64, 8, 256, 32]] {
@@ -36,14 +37,15 @@ pub(super) fn all(bench: &mut Bench) -> Result<()> {
 /// cores for the rest, version 3 Hopper's.
 fn each_version(
     bench: &mut Bench,
+    cuda: &CudaContext,
     dtype: DType,
     mut run: impl FnMut(&mut Bench, [&str; 2]) -> Result<()>,
 ) -> Result<()> {
-    let (device, highest) = (bench.device.clone(), bench.cuda.highest_version());
-    let tf32 = bench.cuda.allows_tf32();
+    let (device, highest) = (bench.device.clone(), cuda.highest_version());
+    let tf32 = cuda.allows_tf32();
     let versions: &[_] = match dtype {
         DType::F32 => &[(["f32", "v2"], false, 2), (["tf32", "v2"], true, 2)],
-        _ if bench.cuda.properties().capability == (9, 0) => {
+        _ if cuda.properties().capability == (9, 0) => {
             &[([dtype.name(), "v2"], tf32, 2), ([dtype.name(), "v3"], tf32, 3)]
         }
         _ => &[([dtype.name(), "v2"], tf32, 2)],

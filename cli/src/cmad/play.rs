@@ -5,7 +5,7 @@ use super::ensemble::Terms;
 use crate::plan::{Plan, Rehearsal};
 use crate::summary::significant;
 use crate::{Error, Progress};
-use autograd::{Memory, Var};
+use autograd::{Memory, Store, Var};
 use methods::control::cmad::{Costs, Moment, Problem, Pull, Rollout, Steering};
 use methods::cost::Cost;
 use methods::{Grid, Noise};
@@ -86,11 +86,13 @@ impl Play<'_> {
                 device: self.device.clone(),
                 dtype: DType::F32,
                 memory: Memory::States,
+                store: Store::Memory,
                 draws: Arc::new(Noise::new(self.seed)),
                 first,
                 batch,
                 pull: Pull::Stopped,
                 only: None,
+                lean: false,
             };
             let done = number * self.points;
             let costs = self.problem.watch(self.steering, &run, &mut |moment| {

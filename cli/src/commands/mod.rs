@@ -10,7 +10,10 @@ mod kernels;
 mod sample;
 mod train;
 
-use crate::args::{Arguments, Command};
+use crate::Error;
+use crate::args::{Arguments, Command, Output};
+use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 /// Runs the command that was typed and tells what it came to.
@@ -28,4 +31,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Train(arguments) => train::run(&arguments.job),
     }?;
     Ok(summary.tell(arguments.command.output(), begun.elapsed())?)
+}
+
+/// Says a line of a result as soon as it is known, unless a program listens.
+fn say(output: &Output, line: &str) -> crate::Result<()> {
+    if output.json || output.quiet {
+        return Ok(());
+    }
+    let mut stdout = std::io::stdout().lock();
+    let said = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    said.map_err(Error::io("write", Path::new("standard output")))
 }

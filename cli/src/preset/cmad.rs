@@ -1,7 +1,7 @@
 //! Cooperative multi-agent diffusion and its baseline.
 
 use super::{Memory, Preset, Schedule, batch_size, channels, counts, not_negative, positive, unet};
-use methods::control::cmad::{Order, Pull, Response, Running, Sight, Weights};
+use methods::control::cmad::{Estimator, Order, Pull, Response, Running, Sight, Weights};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `consort train cmad`. Greek names are the paper's.
@@ -53,6 +53,9 @@ pub struct CmadPreset {
     pub order: Order,
     /// Whether backpropagation goes through the cost's gradient that controls see.
     pub pull: Pulled,
+    /// How the gradient is found: `bptt`, `adjoint` or `matching`; bptt where a preset of an earlier run does not say.
+    #[serde(default)]
+    pub estimator: Estimator,
     /// What a backward pass keeps: `store-all`, `states`, `revolve-20`, or a budget such as `256MiB`.
     pub memory: Memory,
     /// Seconds between checkpoints.

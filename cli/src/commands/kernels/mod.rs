@@ -4,10 +4,9 @@ mod bench;
 mod list;
 mod verify;
 
-use crate::args::{Kernels, KernelsAction, Output};
-use crate::{Error, Summary};
-use std::io::Write;
-use std::path::Path;
+use super::say;
+use crate::Summary;
+use crate::args::{Kernels, KernelsAction};
 
 pub(super) fn run(arguments: &Kernels) -> anyhow::Result<Summary> {
     match &arguments.action {
@@ -15,14 +14,4 @@ pub(super) fn run(arguments: &Kernels) -> anyhow::Result<Summary> {
         KernelsAction::Verify(arguments) => verify::run(arguments),
         KernelsAction::Bench(arguments) => bench::run(arguments),
     }
-}
-
-/// Says a line of a result as soon as it is known, unless a program listens.
-fn say(output: &Output, line: &str) -> crate::Result<()> {
-    if output.json || output.quiet {
-        return Ok(());
-    }
-    let mut stdout = std::io::stdout().lock();
-    let said = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    said.map_err(Error::io("write", Path::new("standard output")))
 }

@@ -1,6 +1,5 @@
 //! `consort train cmad`: controls that learn by backpropagation through rollouts of frozen denoisers.
 
-mod memory;
 mod plan;
 mod teaching;
 
@@ -83,6 +82,7 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
         None => {
             let mut preset: CmadPreset = preset::load(&arguments.training.preset)?;
             preset.memory = arguments.memory.unwrap_or(preset.memory);
+            preset.estimator = arguments.estimator.map_or(preset.estimator, Into::into);
             let asked = Asked::of(arguments);
             let record = Record::new("train", "cmad", &device, arguments.training.machine.seed);
             let (record, is_taught) = (record.with_preset(&preset)?.with_arguments(&asked)?, asked.is_taught(&preset));
@@ -90,7 +90,11 @@ pub(super) fn run(arguments: &TrainCmad) -> anyhow::Result<Summary> {
         }
     };
     preset.memory = arguments.memory.unwrap_or(preset.memory);
-    let school = |preset| School::new(&asked, preset, is_taught, &record, device.clone());
+    let store = arguments.states_in.clone().map_or(autograd::Store::Memory, autograd::Store::Folder);
+    let school = |preset| -> anyhow::Result<School> {
+        let school = School::new(&asked, preset, is_taught, &record, device.clone())?;
+        Ok(School { store: store.clone(), ..school })
+    };
     if arguments.training.plan {
         return school(preset)?.plan(&record);
     }
@@ -130,6 +134,8 @@ struct School {
     preset: CmadPreset,
     /// What a backward pass keeps.
     memory: autograd::Memory,
+    /// Where it keeps states.
+    store: autograd::Store,
     agents: usize,
     device: Device,
     seed: u64,
@@ -189,7 +195,7 @@ impl School {
             }
         };
         let training = Training::new(problem, controls.all().to_vec(), scheme, Adam::default(), Some(preset.clip))?;
-        let training = training.balanced(preset.mask_balance);
+        let training = training.balanced(preset.mask_balance).estimated_by(preset.estimator)?;
         let (seed, untaught, works) = (record.seed, None, None);
         let memory = preset.memory.choice().unwrap_or(autograd::Memory::States);
         let mut school = School {
@@ -202,6 +208,7 @@ impl School {
             works,
             preset,
             memory,
+            store: autograd::Store::Memory,
             agents,
             device,
             seed,
@@ -275,11 +282,13 @@ impl School {
             device: self.device.clone(),
             dtype: DType::F32,
             memory,
+            store: self.store.clone(),
             draws: Arc::new(Noise::new(self.seed)),
             first: FIRST_OF_TRAINING,
             batch: self.preset.batch(self.agents),
             pull: self.preset.pull.into(),
             only: None,
+            lean: false,
         })
     }
 

@@ -1,17 +1,14 @@
-//! What an update of controls takes under each choice of memory, from four short ones that were run; and the choice that a
-//! budget leaves.
+//! What a gradient of controls takes under each choice of memory, from four short ones that were run; and the choice that
+//! a budget leaves.
 //!
 //! With all values kept, a step runs once; otherwise once more for its derivative, and as often as the schedule of the kept
 //! states says to reach it. So what a step adds, kept and not, says what it is to run one again.
 
-use super::School;
-use crate::plan::{Plan, Rehearsal, bytes, flops, table};
+use super::{Plan, bytes, flops, table};
 use crate::preset::Memory;
 use crate::progress::span;
 use crate::{Error, Result};
 use autograd::schedule::advances;
-use methods::Noise;
-use methods::control::cmad::Rates;
 use serde_json::{Map, Value, json};
 
 /// Points of time of the updates that are rehearsed. From two steps on, a step adds what every step adds.
@@ -20,25 +17,23 @@ const POINTS: [usize; 2] = [3, 5];
 const SLOTS: [usize; 3] = [20, 5, 1];
 
 /// Updates of two lengths, with all values kept and with states.
-pub(super) struct Updates {
+pub struct Updates {
     store_all: [(usize, Plan); 2],
     states: [(usize, Plan); 2],
     points: usize,
 }
 
 impl Updates {
-    /// Runs them. The school is of no use for anything else afterwards.
-    pub(super) fn rehearse(school: &mut School, rehearsal: &mut Rehearsal) -> anyhow::Result<Updates> {
-        let mut update = |points: usize, memory| {
-            let run = school.rollout(points, memory)?.fresh(&Noise::new(school.seed), school.training.updates())?;
-            let rates = Rates { control: school.preset.lr, aggregator: school.preset.mask_lr };
-            anyhow::Ok((points, rehearsal.part(|| Ok(school.training.update(&run, rates)?))?.0))
-        };
+    /// Runs them: `update` is one over so many points of time. What is said will be of those over `points`.
+    pub fn rehearse(
+        points: usize,
+        mut update: impl FnMut(usize, autograd::Memory) -> anyhow::Result<Plan>,
+    ) -> anyhow::Result<Updates> {
         let [short, long] = POINTS;
         update(short, autograd::Memory::States)?; // weights are packed the first time
-        let store_all = [update(short, autograd::Memory::StoreAll)?, update(long, autograd::Memory::StoreAll)?];
-        let states = [update(short, autograd::Memory::States)?, update(long, autograd::Memory::States)?];
-        Ok(Updates { store_all, states, points: school.preset.points })
+        let mut both = |memory| anyhow::Ok([(short, update(short, memory)?), (long, update(long, memory)?)]);
+        let (store_all, states) = (both(autograd::Memory::StoreAll)?, both(autograd::Memory::States)?);
+        Ok(Updates { store_all, states, points })
     }
 
     /// Steps of an update.
@@ -47,7 +42,7 @@ impl Updates {
     }
 
     /// An update of the preset's length.
-    pub(super) fn plan(&self, memory: autograd::Memory) -> Plan {
+    pub fn plan(&self, memory: autograd::Memory) -> Plan {
         let (all, states) = (Plan::at(self.points, self.store_all), Plan::at(self.points, self.states));
         let slots = match memory {
             autograd::Memory::StoreAll => return all,
@@ -77,7 +72,7 @@ impl Updates {
 
     /// The fastest choice that stays below a budget in bytes, where everything else takes `others` at the most. An error
     /// with the smallest budget that would do.
-    pub(super) fn within(&self, budget: u64, others: f64) -> Result<autograd::Memory> {
+    pub fn within(&self, budget: u64, others: f64) -> Result<autograd::Memory> {
         let fits = |memory: &autograd::Memory| self.plan(*memory).peak.max(others) <= budget as f64;
         let revolve = |slots| autograd::Memory::Revolve { slots };
         let kept = [autograd::Memory::StoreAll, autograd::Memory::States].into_iter();
@@ -105,7 +100,7 @@ impl Updates {
     }
 
     /// For programs.
-    pub(super) fn json(&self, made: autograd::Memory) -> Map<String, Value> {
+    pub fn json(&self, made: autograd::Memory) -> Map<String, Value> {
         let figures = |(memory, chosen, update): (Memory, bool, Plan)| {
             let (peak, flops) = (update.peak.round() as u64, update.flops.round() as u64);
             let figures =
@@ -116,7 +111,7 @@ impl Updates {
     }
 
     /// For people.
-    pub(super) fn table(&self, made: autograd::Memory) -> String {
+    pub fn table(&self, made: autograd::Memory) -> String {
         let titles = ["memory", "predicted peak", "steps again", "work an update", "time an update", ""];
         let row = |(memory, chosen, update): (Memory, bool, Plan)| {
             let again = match memory {

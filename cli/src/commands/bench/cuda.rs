@@ -1,17 +1,12 @@
-//! `consort bench`: kernels timed on the device, beside the roofs of the same run.
+//! `consort bench cuda`: kernels and networks timed on a GPU, beside the roofs of the same run.
 
-use crate::args::{Bench, BenchCuda, BenchTarget};
+use crate::args::BenchCuda;
 use crate::bench::{self, Row};
 use crate::{Error, Record, RunFolder, Summary};
 use std::fmt::Write;
 use tensor::Device;
 
-pub(super) fn run(arguments: &Bench) -> anyhow::Result<Summary> {
-    let BenchTarget::Cuda(arguments) = &arguments.target;
-    cuda(arguments)
-}
-
-fn cuda(arguments: &BenchCuda) -> anyhow::Result<Summary> {
+pub(super) fn run(arguments: &BenchCuda) -> anyhow::Result<Summary> {
     let device = arguments.machine.device()?;
     let quiet = arguments.output.quiet || arguments.output.json;
     let tell = move |row: &Row| {
@@ -28,12 +23,11 @@ fn cuda(arguments: &BenchCuda) -> anyhow::Result<Summary> {
             }
         }
     };
-    let Some(mut bench) =
-        bench::Bench::new(&device, arguments.only.clone(), [arguments.rehearse, arguments.profile], tell)?
-    else {
+    if device.is_cpu() {
         let what = format!("`{}` is no GPU: `consort bench cuda` needs `--device cuda:0`", device.name());
         return Err(Error::usage(what).into());
-    };
+    }
+    let mut bench = bench::Bench::new(&device, arguments.only.clone(), [arguments.rehearse, arguments.profile], tell)?;
     let record = Record::new("bench", "cuda", &device, arguments.machine.seed);
     let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
     bench.all()?;
