@@ -71,6 +71,22 @@ fn a_gradient_takes_the_memory_that_was_predicted_and_is_the_same_under_every_ch
 }
 
 #[test]
+fn several_gradients_leave_a_table_and_pictures() {
+    let home = Home::new();
+    let start = ["bench", "bptt", "--rehearse", "--batch", "1", "--device", "cpu", "--threads", "1", "--out", "run"];
+    let said = home.succeed(&[&start[..], &["--points", "4,6,8", "--memory", "states,revolve-2"]].concat());
+    assert_eq!(said.lines().filter(|line| line.contains(" predicted")).count(), 6, "{said}");
+    let table = fs::read_to_string(home.path("run/bptt.csv")).unwrap();
+    assert!(table.lines().count() == 7 && table.contains("\n2,8,revolve-2,"), "{table}");
+    for picture in ["run/time.svg", "run/memory.svg"] {
+        let picture = fs::read_to_string(home.path(picture)).unwrap();
+        assert!(picture.starts_with("<svg ") && picture.contains("states, 2 agents"));
+    }
+    let said = home.fail(2, &["bench", "bptt", "--points", "4,1"]);
+    assert!(said.contains("give a whole number from 2"), "{said}");
+}
+
+#[test]
 fn estimators_differ_and_tell_their_spread() {
     let home = Home::new();
     let norm = |estimator: &str| {

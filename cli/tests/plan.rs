@@ -54,9 +54,9 @@ fn trainings_on_digits() {
 fn controls_under_every_choice_of_memory() {
     let home = Home::with_models();
     let train = ["train", "cmad", "--target", "3", "--agents", "2", "--models", "models"];
-    let taught = ["teaching.works=9", "teaching.points=5", "teaching.studies=4"];
+    let taught = ["teaching.works=5", "teaching.points=4", "teaching.studies=3"];
     let tiny =
-        [&["network.channels=[8,8]", "points=7", "sampling_points=3", "sampling_count=6", "batch=4"][..], &taught]
+        [&["network.channels=[8,8]", "points=7", "sampling_points=3", "sampling_count=3", "batch=2"][..], &taught]
             .concat();
     let mut peaks = vec![];
     for memory in ["memory=revolve-2", "memory=store-all"] {

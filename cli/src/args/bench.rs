@@ -53,19 +53,19 @@ pub struct BenchCpu {
 /// `consort bench bptt`.
 #[derive(Args, Clone, Debug)]
 pub struct BenchBptt {
-    /// Agents that share one network of scores, each with a control of its own
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = range::agents)]
-    pub agents: usize,
-    /// Points of time; the steps that are differentiated are one fewer
-    #[arg(long, value_name = "K", default_value_t = 100, value_parser = range::points)]
-    pub points: usize,
+    /// Agents that share one network of scores, each with a control of its own; `1,2,4` for several measurements
+    #[arg(long, value_name = "N", default_value = "2", value_delimiter = ',', value_parser = range::agents)]
+    pub agents: Vec<usize>,
+    /// Points of time; the steps that are differentiated are one fewer. `25,50,100` for several measurements
+    #[arg(long, value_name = "K", default_value = "100", value_delimiter = ',', value_parser = range::points)]
+    pub points: Vec<usize>,
     /// Trajectories
     #[arg(long, value_name = "B", default_value_t = 8, value_parser = range::batch)]
     pub batch: usize,
     /// What a backward pass keeps: `store-all`, `states`, `revolve-20`, or a budget such as 256MiB for all that tensors ask
-    /// for at one time
-    #[arg(long, value_name = "CHOICE", default_value = "states")]
-    pub memory: Memory,
+    /// for at one time; `store-all,states` for several measurements
+    #[arg(long, value_name = "CHOICE", default_value = "states", value_delimiter = ',')]
+    pub memory: Vec<Memory>,
     /// Keep the states among that in a file in this folder, which is gone at the end, and not in memory
     #[arg(long, value_name = "DIR")]
     pub states_in: Option<PathBuf>,
@@ -78,6 +78,9 @@ pub struct BenchBptt {
     /// Small networks: to see that it works
     #[arg(long)]
     pub rehearse: bool,
+    /// Where the run goes.
+    #[command(flatten)]
+    pub out: Out,
     /// On what.
     #[command(flatten)]
     pub machine: Machine,

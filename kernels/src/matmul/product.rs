@@ -36,12 +36,15 @@ impl Product<'_> {
         let panels = panels::count(self.tile, self.n);
         let (rows_each, panels_each) = self.block_size(cpu.team.threads(), panels);
         let (row_blocks, panel_blocks) = (self.m.div_ceil(rows_each), panels.div_ceil(panels_each));
-        cpu.team.run(row_blocks * panel_blocks, |index| {
-            let (row, panel) = (index / panel_blocks * rows_each, index % panel_blocks * panels_each);
-            let rows = row..(row + rows_each).min(self.m);
-            // SAFETY: rows and columns of `c` that this block alone writes.
-            unsafe { self.block(rows, panel..(panel + panels_each).min(panels), c.pointer().wrapping_add(c_at)) }
-        });
+        for first in (0..self.k.max(1)).step_by(DEPTH) {
+            // All rows meet the same panels one after the other, which stay in the second cache.
+            cpu.team.run(row_blocks * panel_blocks, |index| {
+                let (panel, row) = (index / row_blocks * panels_each, index % row_blocks * rows_each);
+                let (rows, panels) = (row..(row + rows_each).min(self.m), panel..(panel + panels_each).min(panels));
+                // SAFETY: rows and columns of `c` that this block alone writes.
+                unsafe { self.block(rows, panels, first, c.pointer().wrapping_add(c_at)) }
+            });
+        }
     }
 
     /// Computes the product on the calling thread.
@@ -49,8 +52,10 @@ impl Product<'_> {
     /// # Safety
     /// As for [`Product::on_team`], `c` being the first element.
     pub(super) unsafe fn whole(&self, c: *mut f32) {
-        // SAFETY: the caller's word.
-        unsafe { self.block(0..self.m, 0..panels::count(self.tile, self.n), c) }
+        for first in (0..self.k.max(1)).step_by(DEPTH) {
+            // SAFETY: the caller's word.
+            unsafe { self.block(0..self.m, 0..panels::count(self.tile, self.n), first, c) }
+        }
     }
 
     /// Large enough to use the caches, small enough to share the work out.
@@ -64,35 +69,31 @@ impl Product<'_> {
         (rows, columns.clamp(1, PANELS))
     }
 
-    /// Computes `rows` by the columns of `panels`. `c` is the first element of the result.
+    /// Adds to `rows` by the columns of `panels` the products from `first` on, at most [`DEPTH`]. `c` is the first element
+    /// of the result.
     ///
     /// # Safety
     /// The elements written are valid and written by nobody else.
-    unsafe fn block(&self, rows: Range<usize>, panels: Range<usize>, c: *mut f32) {
+    unsafe fn block(&self, rows: Range<usize>, panels: Range<usize>, first: usize, c: *mut f32) {
         let [row_step, k_step] = self.a_step;
         let by_rows = k_step == 1 || self.k <= 1;
         // Rows a page apart fight for one cache set; columns are read once a panel, each from pages of its own.
         let direct = if by_rows { !row_step.is_multiple_of(1024) } else { row_step == 1 && panels.len() <= 2 };
         if direct || self.k == 0 {
             let step = if by_rows { [row_step, 1] } else { self.a_step };
-            for first in (0..self.k.max(1)).step_by(DEPTH) {
-                // SAFETY: the caller's word.
-                unsafe { self.strip(rows.clone(), panels.clone(), first, self.a[first * k_step..].as_ptr(), step, c) };
-            }
-            return;
+            // SAFETY: the caller's word.
+            return unsafe { self.strip(rows, panels, first, self.a[first * k_step..].as_ptr(), step, c) };
         }
         let mut copy = [0.0; MAX_ROWS * STRIP_ROW];
         let strips = rows.len().div_ceil(self.tile.rows);
-        for first in (0..self.k.max(1)).step_by(DEPTH) {
-            let mut top = rows.start;
-            for index in 0..strips {
-                let strip = top..top + (rows.end - top).div_ceil(strips - index);
-                let step = self.copy(strip.clone(), first, &mut copy);
-                let start = copy.as_ptr().wrapping_sub(strip.start * step[0]);
-                top = strip.end;
-                // SAFETY: the caller's word.
-                unsafe { self.strip(strip, panels.clone(), first, start, step, c) };
-            }
+        let mut top = rows.start;
+        for index in 0..strips {
+            let strip = top..top + (rows.end - top).div_ceil(strips - index);
+            let step = self.copy(strip.clone(), first, &mut copy);
+            let start = copy.as_ptr().wrapping_sub(strip.start * step[0]);
+            top = strip.end;
+            // SAFETY: the caller's word.
+            unsafe { self.strip(strip, panels.clone(), first, start, step, c) };
         }
     }
 

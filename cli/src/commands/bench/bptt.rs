@@ -1,116 +1,180 @@
-//! `consort bench bptt`: a gradient by backpropagation through time, and its memory as predicted and as measured.
+//! `consort bench bptt`: gradients by backpropagation through time, and their memory as predicted and as measured; for
+//! several lengths, agents or choices of memory, how they grow.
 
+use super::spread::Spread;
 use crate::args::BenchBptt;
 use crate::bench::{Controls, resident_peak};
-use crate::plan::{Rehearsal, Updates, table};
+use crate::commands::say;
+use crate::plan::{Rehearsal, Updates, bytes, table};
+use crate::plot::Plot;
 use crate::preset::Memory;
+use crate::progress::span;
 use crate::summary::short;
-use crate::{Record, Summary};
-use autograd::{Store, Var};
+use crate::{Record, RunFolder, Summary};
+use autograd::Store;
 use methods::control::cmad::Estimator;
+use serde_json::json;
+use std::fmt::Write;
 use std::time::Instant;
+use tensor::Device;
 
 pub(super) fn run(arguments: &BenchBptt) -> anyhow::Result<Summary> {
-    let BenchBptt { agents, points, batch, rehearse, .. } = *arguments;
     let (device, seed) = (arguments.machine.device()?, arguments.machine.seed);
+    let record = Record::new("bench", "bptt", &device, seed);
+    let cases = cases(arguments);
+    if let [case] = cases[..] {
+        let made = measure(arguments, &device, case)?;
+        let summary = Summary::new(&record.command, &record.method, None).on(&device, seed);
+        return Ok(told(&made, summary));
+    }
+    let mut folder = RunFolder::create(arguments.out.dir.as_deref(), &record)?;
+    let mut all = vec![];
+    for case in cases {
+        let made = measure(arguments, &device, case)?;
+        say(&arguments.output, &line(&made))?;
+        all.push(made);
+    }
+    folder.write("bptt.csv", csv(&all).as_bytes())?;
+    for (name, plot) in plots(&all) {
+        folder.write(name, plot.svg().as_bytes())?;
+    }
+    let rows: Vec<_> = all.iter().map(described).collect();
+    Ok(Summary::of(&record, &device, folder.dir()).metric("rows", rows).told_as(""))
+}
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Case {
+    agents: usize,
+    points: usize,
+    memory: Memory,
+}
+
+/// What it came to.
+struct Made {
+    case: Case,
+    choice: autograd::Memory,
+    updates: Updates,
+    seconds: f64,
+    /// The most bytes that tensors asked for at one time.
+    peak: usize,
+    objective: f64,
+    spread: Spread,
+}
+
+fn cases(arguments: &BenchBptt) -> Vec<Case> {
+    let BenchBptt { agents, points, memory, .. } = arguments;
+    let over = |&agents: &usize| points.iter().map(move |&points| (agents, points));
+    let lengths = agents.iter().flat_map(over);
+    lengths.flat_map(|(agents, points)| memory.iter().map(move |&memory| Case { agents, points, memory })).collect()
+}
+
+fn measure(arguments: &BenchBptt, device: &Device, case: Case) -> anyhow::Result<Made> {
+    let Case { agents, points, memory } = case;
     let estimator = Estimator::from(arguments.estimator);
     let store = arguments.states_in.clone().map_or(Store::Memory, Store::Folder);
-    let controls = Controls::new(&device, agents, batch, rehearse, seed)?.stored(store);
-    let mut rehearsal = Rehearsal::new(&device);
+    let controls = Controls::new(device, agents, arguments.batch, arguments.rehearse, arguments.machine.seed)?;
+    let controls = controls.stored(store);
+    let mut rehearsal = Rehearsal::new(device);
     let updates = Updates::rehearse(points, |points, memory| {
         Ok(rehearsal.part(|| Ok(controls.gradient(points, memory, estimator, 0).map(drop)?))?.0)
     })?;
-    let memory = match arguments.memory {
+    let choice = match memory {
         Memory::Budget(budget) => updates.within(budget, 0.0)?,
         memory => memory.choice().unwrap_or(autograd::Memory::States),
     };
-    let predicted = updates.plan(memory);
-
     device.pool().reset_peak();
     let (mut seconds, mut spread, mut objective) = (vec![], Spread::default(), 0.0);
     for draw in 0..arguments.draws {
         let begun = Instant::now();
-        let (costs, gradients) = controls.gradient(points, memory, estimator, draw)?;
+        let (costs, gradients) = controls.gradient(points, choice, estimator, draw)?;
         device.wait()?;
         seconds.push(begun.elapsed().as_secs_f64());
         objective += costs.objective.detach().mean()?.value().item()? / arguments.draws as f64;
         spread.add(&gradients)?;
     }
-    let peak = device.pool().account().requested_peak;
     seconds.sort_by(f64::total_cmp);
-    let record = Record::new("bench", "bptt", &device, seed);
-    let summary = Summary::new(&record.command, &record.method, None)
-        .on(&device, seed)
-        .metric("seconds_per_gradient", seconds[seconds.len() / 2])
-        .metric("predicted_seconds", predicted.seconds)
-        .metric("predicted_peak_bytes", predicted.peak.round() as u64)
-        .metric("peak_bytes", peak)
+    let (seconds, peak) = (seconds[seconds.len() / 2], device.pool().account().requested_peak);
+    Ok(Made { case, choice, updates, seconds, peak, objective, spread })
+}
+
+impl Made {
+    fn predicted(&self) -> u64 {
+        self.updates.plan(self.choice).peak.round() as u64
+    }
+}
+
+/// One measurement, in full.
+fn told(made: &Made, summary: Summary) -> Summary {
+    let summary = summary
+        .metric("seconds_per_gradient", made.seconds)
+        .metric("predicted_seconds", made.updates.plan(made.choice).seconds)
+        .metric("predicted_peak_bytes", made.predicted())
+        .metric("peak_bytes", made.peak)
         .metric("resident_peak_bytes", resident_peak())
-        .metric("objective", objective)
-        .metric("gradient_norm", spread.norm());
-    let summary = match spread.relative() {
+        .metric("objective", made.objective)
+        .metric("gradient_norm", made.spread.norm());
+    let summary = match made.spread.relative() {
         Some(relative) => summary.metric("gradient_spread", relative),
         None => summary,
     };
-    let told: Vec<Vec<String>> = summary.metrics.iter().map(|(name, value)| vec![name.clone(), short(value)]).collect();
-    let told = table(&told) + "\n" + &updates.table(memory);
-    Ok(summary.metric("memory", updates.json(memory)).told_as(&told))
+    let rows: Vec<Vec<String>> = summary.metrics.iter().map(|(name, value)| vec![name.clone(), short(value)]).collect();
+    let text = table(&rows) + "\n" + &made.updates.table(made.choice);
+    summary.metric("memory", made.updates.json(made.choice)).told_as(&text)
 }
 
-/// Moments of gradients that estimate the same one.
-#[derive(Default)]
-struct Spread {
-    count: f64,
-    sums: Vec<f64>,
-    /// Of all squares of all entries.
-    squares: f64,
+/// `2 agents  100 points  states  21 s  310.2 MiB, 310.2 MiB predicted`.
+fn line(made: &Made) -> String {
+    let Case { agents, points, memory } = made.case;
+    let (seconds, peak, predicted) = (span(made.seconds), bytes(made.peak as f64), bytes(made.predicted() as f64));
+    format!("{agents} agents  {points:5} points  {memory:12}  {seconds:>8}  {peak}, {predicted} predicted")
 }
 
-impl Spread {
-    fn add(&mut self, gradients: &[Option<Var>]) -> anyhow::Result<()> {
-        let mut all = Vec::with_capacity(self.sums.len());
-        for gradient in gradients.iter().flatten() {
-            all.extend(gradient.value().to_f64()?);
+fn described(made: &Made) -> serde_json::Value {
+    let Case { agents, points, memory } = made.case;
+    json!({
+        "agents": agents,
+        "points": points,
+        "memory": memory.to_string(),
+        "seconds_per_gradient": made.seconds,
+        "predicted_peak_bytes": made.predicted(),
+        "peak_bytes": made.peak,
+    })
+}
+
+fn csv(all: &[Made]) -> String {
+    let mut text = String::from("agents,points,memory,seconds,peak_bytes,predicted_peak_bytes\n");
+    for made in all {
+        let (Case { agents, points, memory }, predicted) = (made.case, made.predicted());
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{agents},{points},{memory},{:.4},{},{predicted}", made.seconds, made.peak);
+    }
+    text
+}
+
+/// Time and peak over points, or over agents where there is one number of points.
+fn plots(all: &[Made]) -> [(&'static str, Plot); 2] {
+    let is_of_points = all.iter().any(|made| made.case.points != all[0].case.points);
+    let x = |made: &Made| if is_of_points { made.case.points } else { made.case.agents } as f64;
+    let name = |made: &Made| match is_of_points {
+        true => format!("{}, {} agents", made.case.memory, made.case.agents),
+        false => made.case.memory.to_string(),
+    };
+    let mut names: Vec<String> = vec![];
+    for made in all {
+        if !names.contains(&name(made)) {
+            names.push(name(made));
         }
-        self.sums.resize(all.len(), 0.0);
-        self.sums.iter_mut().zip(&all).for_each(|(sum, x)| *sum += x);
-        self.squares += all.iter().map(|x| x * x).sum::<f64>();
-        self.count += 1.0;
-        Ok(())
     }
-
-    /// |mean|^2
-    fn mean_squared(&self) -> f64 {
-        self.sums.iter().map(|sum| (sum / self.count).powi(2)).sum()
-    }
-
-    fn norm(&self) -> f64 {
-        self.mean_squared().sqrt()
-    }
-
-    /// The standard deviation of one gradient, as a vector, in units of the norm of their mean. Of two or more.
-    fn relative(&self) -> Option<f64> {
-        let variance = (self.squares - self.count * self.mean_squared()) / (self.count - 1.0);
-        // The mean of few is longer than the expectation by the variance that is left in it.
-        let mean = (self.mean_squared() - variance / self.count).max(0.0);
-        (self.count > 1.0).then(|| (variance / mean).sqrt())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tensor::{Device, Tensor};
-
-    #[test]
-    fn the_spread_of_two_gradients() {
-        let device = Device::cpu(1);
-        let mut spread = Spread::default();
-        for numbers in [[3.0, 1.0], [3.0, -1.0]] {
-            let gradient = Var::constant(Tensor::from_slice(&device, &[2], &numbers).unwrap());
-            spread.add(&[Some(gradient), None]).unwrap();
-        }
-        // Mean (3, 0), variance (0, 2); |mean|^2 without what is left of the variance is 9 - 1.
-        assert_eq!((spread.norm(), spread.relative()), (3.0, Some(0.5)));
-    }
+    let label = if is_of_points { "points of time" } else { "agents" };
+    let over = |y: &str, of: fn(&Made) -> f64| {
+        names.iter().fold(Plot::new(label, y), |plot, series| {
+            let own = all.iter().filter(|made| name(made) == *series);
+            plot.line_with_points(series, own.map(|made| (x(made), of(made))).collect::<Vec<_>>())
+        })
+    };
+    [
+        ("time.svg", over("seconds a gradient", |made| made.seconds)),
+        ("memory.svg", over("peak of memory, MB", |made| made.peak as f64 / 1e6).log_y()),
+    ]
 }

@@ -3,6 +3,7 @@
 mod bptt;
 mod cpu;
 mod cuda;
+mod spread;
 
 use crate::Summary;
 use crate::args::{Bench, BenchTarget};
