@@ -18,7 +18,14 @@ pub fn busy_cores() -> Option<f64> {
     (all > all_then).then(|| cores * (busy - busy_then) / (all - all_then))
 }
 
-/// The most bytes of memory that this program had at one time, code and libraries included; 0 where the machine does not say.
+/// Forgets what this program's memory came to so far, where the machine lets it.
+pub fn reset_resident_peak() {
+    // What cannot be reset is told in full: a figure too high, not too low.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most bytes of memory that this program had at one time since then, code and libraries included; 0 where the machine
+/// does not say.
 pub fn resident_peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

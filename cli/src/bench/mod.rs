@@ -13,7 +13,7 @@ mod networks;
 mod processor;
 mod products;
 
-pub use busy::{busy_cores, resident_peak};
+pub use busy::{busy_cores, reset_resident_peak, resident_peak};
 pub(crate) use clock::Clock;
 pub use controls::Controls;
 

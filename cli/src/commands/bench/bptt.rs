@@ -3,7 +3,7 @@
 
 use super::spread::Spread;
 use crate::args::BenchBptt;
-use crate::bench::{Controls, resident_peak};
+use crate::bench::{Controls, reset_resident_peak, resident_peak};
 use crate::commands::say;
 use crate::plan::{Rehearsal, Updates, bytes, table};
 use crate::plot::Plot;
@@ -83,7 +83,9 @@ fn measure(arguments: &BenchBptt, device: &Device, case: Case) -> anyhow::Result
         Memory::Budget(budget) => updates.within(budget, 0.0)?,
         memory => memory.choice().unwrap_or(autograd::Memory::States),
     };
+    device.pool().trim(); // of what the rehearsal left
     device.pool().reset_peak();
+    reset_resident_peak();
     let (mut seconds, mut spread, mut objective) = (vec![], Spread::default(), 0.0);
     for draw in 0..arguments.draws {
         let begun = Instant::now();
