@@ -96,9 +96,12 @@ impl Tensor {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.device().pool().count_sync();
         let (dense, size) = (self.contiguous()?, self.dtype.size());
-        let bytes = dense.storage.read("to_bytes")?.to_vec()?;
-        let start = dense.layout.offset * size;
-        Ok(bytes[start..start + dense.count() * size].to_vec())
+        let (reading, start) = (dense.storage.read("to_bytes")?, dense.layout.offset * size);
+        let range = start..start + dense.count() * size;
+        match self.device().is_cpu() {
+            true => Ok(reading.bytes("to_bytes")?[range].to_vec()),
+            false => Ok(reading.to_vec()?[range].to_vec()),
+        }
     }
 
     /// The numbers in row-major order, widened to f64 whatever their type. Waits for the device.

@@ -75,6 +75,10 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
     let (x, t) = (Var::constant(bench.draw(dtype, &[batch, 1, 28, 28])?), times(batch)?);
     let (one, one_time) = (Var::constant(bench.draw(dtype, &[1, 1, 28, 28])?), times(1)?);
 
+    if bench.cuda.is_none() {
+        check_rows(&model, &x, &t, name)?;
+    }
+
     let backward = || -> nn::Result<Vec<Option<Var>>> {
         let loss = model.forward(&x, &t)?.sub(&x)?.square()?.mean()?;
         let vars: Vec<Var> = model.trainable().iter().map(|(_, param)| param.var()).collect();
@@ -93,6 +97,20 @@ fn network(bench: &mut Bench, name: &str, config: UNet2DConfig, dtype: DType) ->
     let forward = || model.forward(&one, &one_time);
     bench.time::<nn::Error>(&format!("{name} forward b1"), || forward().map(drop))?;
     recorded(bench, &format!("{name} forward b1"), forward)
+}
+
+/// What a network makes of a batch's first image must be what it makes of that image alone, to the bit.
+fn check_rows(model: &UNet2D, x: &Var, t: &Tensor, name: &str) -> nn::Result<()> {
+    let of = |n: usize| -> nn::Result<Vec<f32>> {
+        let out = model.forward(&x.detach().narrow(0, 0, n)?, &t.narrow(0, 0, n)?)?;
+        Ok(out.narrow(0, 0, 1)?.value().to_vec::<f32>()?)
+    };
+    let (alone, among) = (of(1)?, of(x.shape()[0])?);
+    if alone == among && alone.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    let what = format!("{name} is wrong, so it is not timed: an image differs with the batch it is in");
+    Err(autograd::Error::argument(what).into())
 }
 
 /// The same as a recorded graph, under `name graph`.

@@ -41,12 +41,9 @@ pub(super) fn run(arguments: &BenchCpu) -> anyhow::Result<Summary> {
     let [bandwidth, speed] = [roofs.bandwidth, roofs.compute(Numbers::F32)].map(|roof| roof / 1e9);
     say(&arguments.output, &format!("roofs of this run: copies {bandwidth:.1} GB/s, products {speed:.1} GFLOP/s"))?;
     let told = Told { roofs: [bandwidth, speed], peer: peer.unwrap_or_default() };
-    let (quiet, shown) = (arguments.output.quiet || arguments.output.json, told.clone());
-    let tell = move |row: &Row| {
-        if !quiet {
-            println!("{}", shown.line(row));
-        }
-    };
+    let (output, shown) = (arguments.output.clone(), told.clone());
+    // That nobody listens shows at the end.
+    let tell = move |row: &Row| drop(say(&output, &shown.line(row)));
     let mut bench = Bench::new(&device, arguments.only.clone(), [arguments.rehearse, false], tell)?;
     bench.all()?;
     folder.write("bench.csv", told.csv(&bench.rows).as_bytes())?;

@@ -41,7 +41,6 @@ fn the_adjoint_tends_to_backpropagation_at_order_one() {
         apart(&estimate(&control, &run, Estimator::Adjoint), &estimate(&control, &run, Estimator::Bptt))
     };
     let [coarse, middle, fine] = [48, 96, 192].map(away);
-    eprintln!("{coarse} {middle} {fine}");
     assert!(
         (1.7..2.3).contains(&(coarse / middle)) && (1.7..2.3).contains(&(middle / fine)),
         "{coarse} {middle} {fine}"
@@ -80,7 +79,6 @@ fn all_reach_the_same_optimum() {
         of.outcome(&table[..steps])
     });
     for (estimator, reached) in ALL.into_iter().zip(reached) {
-        eprintln!("{estimator:?} {reached:?} {best:?}");
         // Optimal for the steps that were run; or for the equation, which is O(dt) away.
         let allowed = if estimator == Estimator::Adjoint { 0.02 } else { 1e-6 };
         assert!((reached.objective - best.objective).abs() < allowed, "{estimator:?}: {reached:?}, not {best:?}");
